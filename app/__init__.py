@@ -1,0 +1,1 @@
+"""The process: settings, routes, endpoints, live hub, embedded servers, command line."""

@@ -1,0 +1,60 @@
+"""Who asks: the viewer behind a token, and the client's address and language."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from starlette.datastructures import Headers
+
+from app.addresses import client_address, rate_key
+from app.tokens import AccessTokens, InvalidToken
+from dataloaders.database import Database
+from resolvers.context import Context, Services, Viewer
+from resolvers.messages import best_language
+
+
+class BadToken(Exception):
+    """A token was sent that is not, or no longer, valid: refused, never treated as anonymous."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Makes the context of an operation from what came in with it."""
+
+    database: Database
+    services: Services
+    tokens: AccessTokens
+    is_revoked: Callable[[int], bool]
+    trusted_proxies: tuple[str, ...]
+
+    def viewer(self, authorization: str | None) -> Viewer | None:
+        """The viewer of an Authorization value, None when there is none. Raises BadToken."""
+        if authorization is None:
+            return None
+        scheme, _, token = authorization.strip().partition(" ")
+        if scheme.lower() != "bearer":
+            raise BadToken("Send the access token as 'Authorization: Bearer …'.")
+        try:
+            claims = self.tokens.verify(token.strip())
+        except InvalidToken as error:
+            raise BadToken(
+                "The access token is not, or no longer, valid: refresh the session or sign in again."
+            ) from error
+        if self.is_revoked(claims.session_id):
+            raise BadToken("The session of this access token is over: sign in again.")
+        return Viewer(claims.user_id, claims.session_id)
+
+    def context(self, viewer: Viewer | None, headers: Headers, peer: str | None) -> Context:
+        """A fresh context for one operation."""
+        return Context(
+            db=self.database.session(),
+            viewer=viewer,
+            services=self.services,
+            language=best_language(headers.get("accept-language")),
+            address=self.address(headers, peer),
+        )
+
+    def address(self, headers: Headers, peer: str | None) -> str:
+        """What stands for the client in limits."""
+        networks = [ip_network(text, strict=False) for text in self.trusted_proxies]
+        return rate_key(client_address(peer, headers.getlist("x-forwarded-for"), networks))

@@ -1,0 +1,94 @@
+"""Wake-ups between workers through Valkey: the only code that touches redis.
+
+Nothing is carried but "look now"; everybody also looks by themselves now and then. So Valkey may be slow, flushed or
+gone, and nothing is lost but some milliseconds.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+# All of Maydan's keys and channels share this tag, so that they stay together in a cluster.
+OUTBOX = "{maydan}:outbox"
+LOG = "{maydan}:log"
+# Seconds: a broken bus is tried again, first soon, then calmly.
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
+# A bus that does not answer for so long (seconds) is as good as gone.
+ANSWER_TIMEOUT = 2.0
+
+log = structlog.get_logger("maydan.bus")
+
+
+class WakeBus:
+    """Publishes and hears wake-ups. `up` says whether Valkey answered last."""
+
+    def __init__(self, redis: "Redis", heard: dict[str, Callable[[], None]]) -> None:
+        self._redis = redis
+        self._heard = heard
+        self._due: set[str] = set()
+        self._wake = asyncio.Event()
+        self.up = False
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(cls, url: str, heard: dict[str, Callable[[], None]]) -> "AsyncIterator[WakeBus]":
+        """A bus; `heard` is called, by channel, for each wake-up, our own included."""
+        redis = Redis.from_url(url, socket_connect_timeout=ANSWER_TIMEOUT, socket_timeout=ANSWER_TIMEOUT)
+        bus = cls(redis, heard)
+        tasks = [asyncio.create_task(bus._publish()), asyncio.create_task(bus._listen())]
+        try:
+            yield bus
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with suppress(RedisError, OSError):
+                await redis.aclose()
+
+    def publish(self, channel: str) -> None:
+        """Wake the others. Returns at once; many calls become one message."""
+        self._due.add(channel)
+        self._wake.set()
+
+    async def _publish(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            channels, self._due = self._due, set()
+            for channel in channels:
+                try:
+                    await self._redis.publish(channel, b"1")
+                except (RedisError, OSError, TimeoutError) as error:
+                    # Who waits for this looks by themselves; the listening side tells when Valkey is back.
+                    self._went_down(error)
+
+    async def _listen(self) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                async with self._redis.pubsub() as pubsub:
+                    await pubsub.subscribe(*self._heard)
+                    self.up, pause = True, FIRST_PAUSE
+                    log.info("bus connected")
+                    # What was published meanwhile was missed.
+                    for wake in self._heard.values():
+                        wake()
+                    while True:
+                        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=30.0)
+                        if message is None:
+                            await pubsub.ping()
+                        elif (heard := self._heard.get(message["channel"].decode())) is not None:
+                            heard()
+            except (RedisError, OSError, TimeoutError) as error:
+                self._went_down(error)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _went_down(self, error: BaseException) -> None:
+        if self.up:
+            log.warning("bus lost; delivery goes on from the database", error=type(error).__name__)
+        self.up = False

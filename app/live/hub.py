@@ -1,0 +1,242 @@
+"""One hub per process: reads the log once for all its listeners and hands each event to whom it concerns."""
+
+import asyncio
+import os
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+import structlog
+
+from app.live.bus import LOG, OUTBOX, WakeBus
+from app.live.sequencer import Sequencer
+from dataloaders.database import Database, DatabaseUnavailable
+from dataloaders.log import log_after, log_head, sessions_revoked_lately
+from dataloaders.rows import LogRow
+from resolvers.context import Batch
+from resolvers.errors import TooSlow
+from resolvers.events import SESSION_REVOKED
+
+# Seconds. Without a wake-up the log is looked at so often; revocations must arrive within one second.
+LOOK_EVERY = 0.25
+# A quiet stream says where it is at least every ten minutes; phones' networks may take a while.
+QUIET = 300.0
+# Events a listener may fall behind before it is closed; it comes back with its cursor.
+QUEUE = 1000
+READ = 500
+
+log = structlog.get_logger("maydan.hub")
+
+
+class HubListener:
+    """One stream's bounded queue."""
+
+    def __init__(self, hub: "LiveHub", own: frozenset[int]) -> None:
+        self._hub = hub
+        self._own = own
+        self.owners: frozenset[int] = frozenset()
+        self._rows: list[LogRow] = []
+        self._wake = asyncio.Event()
+        self._lost = False
+        self._too_slow = False
+
+    def widen(self, owners: Iterable[int]) -> None:
+        """Hear what concerns these owners, and nobody else but the one it was made for."""
+        self._hub.move(self, self._own | frozenset(owners))
+
+    def push(self, row: LogRow) -> None:
+        """Called by the hub."""
+        if len(self._rows) >= QUEUE:
+            self._too_slow = True
+            self._rows.clear()
+        self._rows.append(row)
+        self._wake.set()
+
+    def lose(self) -> None:
+        """Called by the hub when the log does not go on where it was."""
+        self._lost = True
+        self._rows.clear()
+        self._wake.set()
+
+    async def events(self) -> AsyncIterator[Batch]:
+        """Batches as they come. Raises TooSlow when the listener did not keep up."""
+        while True:
+            try:
+                async with asyncio.timeout(QUIET):
+                    await self._wake.wait()
+            except TimeoutError:
+                yield Batch([], self._hub.seen, quiet=True)
+                continue
+            self._wake.clear()
+            if self._too_slow:
+                raise TooSlow
+            rows, self._rows = self._rows, []
+            lost, self._lost = self._lost, False
+            yield Batch(rows, self._hub.seen, lost=lost)
+
+
+class LiveHub:
+    """Implements resolvers.context.Bus for this process."""
+
+    def __init__(self, database: Database, token_seconds: float) -> None:
+        self._database = database
+        self._token_seconds = token_seconds
+        self._wake = asyncio.Event()
+        self._bus: WakeBus | None = None
+        self._by_owner: dict[int, set[HubListener]] = defaultdict(set)
+        self._public: set[HubListener] = set()
+        self._listeners: set[HubListener] = set()
+        self._revoked: dict[int, float] = {}
+        self._on_revoked: dict[int, set[Callable[[], None]]] = defaultdict(set)
+        self._epoch = ""
+        self.seen = 0
+        holder = f"{os.getpid()}-{secrets.token_hex(6)}"
+        self.sequencer = Sequencer(database, holder, self._numbered)
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(
+        cls, database: Database, redis_url: str, *, token_seconds: float
+    ) -> "AsyncIterator[LiveHub]":
+        """A hub that reads, numbers and listens until the end of the block."""
+        hub = cls(database, token_seconds)
+        heard = {OUTBOX: hub.sequencer.wake, LOG: hub._wake.set}
+        await hub._start()
+        async with WakeBus.connected(redis_url, heard) as bus:
+            hub._bus = bus
+            tasks = [asyncio.create_task(hub._read()), asyncio.create_task(hub.sequencer.run())]
+            try:
+                yield hub
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def bus_is_up(self) -> bool:
+        """Whether Valkey answers."""
+        return self._bus is not None and self._bus.up
+
+    @property
+    def listener_count(self) -> int:
+        """How many streams listen here."""
+        return len(self._listeners)
+
+    def ring(self) -> None:
+        """Something was committed to the outbox."""
+        self.sequencer.wake()
+        if self._bus is not None and not self.sequencer.leads:
+            self._bus.publish(OUTBOX)
+
+    @asynccontextmanager
+    async def listen(self, *, owners: Iterable[int], public: bool) -> AsyncIterator[HubListener]:
+        """A listener for the owners' events or, with `public`, for all public ones too."""
+        listener = HubListener(self, frozenset(owners))
+        self._listeners.add(listener)
+        if public:
+            self._public.add(listener)
+        self.move(listener, frozenset(owners))
+        try:
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+            self._public.discard(listener)
+            self.move(listener, frozenset())
+
+    def move(self, listener: HubListener, owners: frozenset[int]) -> None:
+        """Change whose events a listener hears."""
+        for owner in listener.owners - owners:
+            hearing = self._by_owner[owner]
+            hearing.discard(listener)
+            if not hearing:
+                del self._by_owner[owner]
+        for owner in owners - listener.owners:
+            self._by_owner[owner].add(listener)
+        listener.owners = owners
+
+    def revoke(self, session_id: int) -> None:
+        """Refuse the session's access tokens here from now on, and close its sockets."""
+        self._revoked[session_id] = time.monotonic() + self._token_seconds
+        for close in list(self._on_revoked.get(session_id, ())):
+            close()
+
+    def is_revoked(self, session_id: int) -> bool:
+        """Whether the session is over."""
+        return session_id in self._revoked
+
+    @asynccontextmanager
+    async def when_revoked(self, session_id: int, close: Callable[[], None]) -> AsyncIterator[None]:
+        """Call `close` when the session ends during the block."""
+        self._on_revoked[session_id].add(close)
+        try:
+            yield
+        finally:
+            self._on_revoked[session_id].discard(close)
+            if not self._on_revoked[session_id]:
+                del self._on_revoked[session_id]
+
+    def _numbered(self) -> None:
+        self._wake.set()
+        if self._bus is not None:
+            self._bus.publish(LOG)
+
+    async def _start(self) -> None:
+        async with self._database.opened() as session, session.turn() as db:
+            self._epoch, self.seen = await log_head(db)
+            # After the position: what is revoked later comes through the log.
+            for session_id in await sessions_revoked_lately(db, self._token_seconds):
+                self.revoke(session_id)
+
+    async def _read(self) -> None:
+        failing = False
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            try:
+                await self._look()
+                failing = False
+            except DatabaseUnavailable as error:
+                if not failing:
+                    log.warning("hub waits for the database", error=str(error)[:200])
+                failing = True
+            except Exception:
+                log.exception("hub failed and goes on")
+
+    async def _look(self) -> None:
+        async with self._database.opened() as session, session.turn() as db:
+            while True:
+                rows = await log_after(db, self.seen, READ)
+                if rows and rows[0].number == self.seen + 1:
+                    self._hand_out(rows)
+                    if len(rows) == READ:
+                        continue
+                    break
+                # Nothing new, or a gap: the log was trimmed or restored under us.
+                head = await log_head(db)
+                if head.epoch != self._epoch or head.number < self.seen or rows:
+                    log.warning("the log does not go on where it was", seen=self.seen, head=head.number)
+                    self._epoch, self.seen = head
+                    for listener in self._listeners:
+                        listener.lose()
+                break
+        now = time.monotonic()
+        if self._revoked:
+            self._revoked = {id: until for id, until in self._revoked.items() if until > now}
+
+    def _hand_out(self, rows: list[LogRow]) -> None:
+        for row in rows:
+            if row.kind == SESSION_REVOKED:
+                self.revoke(row.data["session"])
+                continue
+            hearing = self._by_owner.get(row.owner_id)
+            if row.public and self._public:
+                hearing = self._public | (hearing or set())
+            for listener in hearing or ():
+                listener.push(row)
+        self.seen = rows[-1].number

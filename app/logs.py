@@ -1,0 +1,51 @@
+"""Structured logs: one line per operation, never a token or a text that somebody wrote."""
+
+import logging
+import re
+import secrets
+import sys
+
+import structlog
+from structlog.typing import Processor
+
+_NAME = re.compile(r"[^A-Za-z0-9_]")
+
+
+def configure_logs(*, level: str, json: bool) -> None:
+    """Set up structlog and the standard library's logging, all to standard error."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    last: Processor = (
+        structlog.processors.JSONRenderer()
+        if json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, last],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared[:3], structlog.stdlib.add_logger_name], processor=last
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(number, logging.WARNING))
+
+
+def new_request_id() -> str:
+    """An id that a masked error carries and the log has."""
+    return secrets.token_hex(8)
+
+
+def safe_name(name: str | None) -> str | None:
+    """An operation's name as far as it may stand in a log."""
+    return None if name is None else _NAME.sub("", name)[:60]

@@ -1,0 +1,218 @@
+"""The pool, one operation's connection, and transactions: the only code that touches asyncpg.
+
+An operation takes one connection, at its first statement, and its reads take turns on it: two on one
+connection at once are an error in asyncpg, and one connection for each statement was measured at 1.4 times the
+CPU. asyncpg's reset query at every release (twice the CPU again) is off: nothing here sets session state.
+"""
+
+import asyncio
+import ssl as _ssl
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+import orjson
+from asyncpg.pool import PoolConnectionProxy
+
+from sql import Query
+
+Row = TypeVar("Row")
+
+# A statement that takes longer is a fault, not a wait; a lock is released within the same order of time.
+SERVER_SETTINGS = {
+    "application_name": "maydan",
+    "timezone": "UTC",
+    "jit": "off",  # compiling costs more than these short statements
+    "statement_timeout": "10s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "5s",
+}
+# Seconds an operation waits for a connection before it says that the database cannot be reached.
+ACQUIRE_TIMEOUT = 5.0
+CONNECT_TIMEOUT = 5.0
+
+
+class DatabaseUnavailable(Exception):
+    """The database cannot be reached, or went away during the statement; trying again later may succeed."""
+
+
+_GONE = (
+    OSError,
+    TimeoutError,
+    _ssl.SSLError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+)
+
+
+class _Connection(asyncpg.Connection):
+    """A connection that is given back without a reset query; transactions here always end where they began."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+async def _prepare_connection(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda data: orjson.loads(data[1:]),
+    )
+
+
+class Statements:
+    """Runs named queries on one connection and turns records into rows."""
+
+    def __init__(
+        self, connection: "PoolConnectionProxy[asyncpg.Record]", watchers: Iterable[Callable[[Query], None]]
+    ) -> None:
+        self._connection = connection
+        self._watchers = watchers
+
+    async def many(self, row: Callable[..., Row], query: Query, *values: Any) -> list[Row]:
+        """All rows of the result, in its order."""
+        return [row(*record) for record in await self._fetch(query, values)]
+
+    async def maybe(self, row: Callable[..., Row], query: Query, *values: Any) -> Row | None:
+        """The row, or None when there is none."""
+        records = await self._fetch(query, values)
+        return row(*records[0]) if records else None
+
+    async def one(self, row: Callable[..., Row], query: Query, *values: Any) -> Row:
+        """The row. Raises LookupError when there is none, which is a bug."""
+        found = await self.maybe(row, query, *values)
+        if found is None:
+            raise LookupError(f"{query.name} found no row")
+        return found
+
+    async def run(self, query: Query, *values: Any) -> None:
+        """For statements without a result."""
+        await self._fetch(query, values)
+
+    async def run_many(self, query: Query, values: Sequence[Sequence[Any]]) -> None:
+        """One statement for each tuple of values, pipelined."""
+        for watch in self._watchers:
+            watch(query)
+        try:
+            await self._connection.executemany(query.text, values)
+        except _GONE as error:
+            raise DatabaseUnavailable(f"{query.name}: {error}") from error
+
+    async def _fetch(self, query: Query, values: Sequence[Any]) -> list[asyncpg.Record]:
+        for watch in self._watchers:
+            watch(query)
+        try:
+            return await self._connection.fetch(query.text, *values)
+        except _GONE as error:
+            raise DatabaseUnavailable(f"{query.name}: {error}") from error
+
+
+class Session:
+    """The database for one operation: one connection, taken at the first statement, used in turns."""
+
+    def __init__(self, database: "Database") -> None:
+        self._database = database
+        self._lock = asyncio.Lock()
+        self._connection: PoolConnectionProxy[asyncpg.Record] | None = None
+        self._in_transaction = False
+        self.statements = 0
+
+    def _watch(self, _: Query) -> None:
+        self.statements += 1
+
+    async def _connected(self) -> Statements:
+        if self._connection is None:
+            self._connection = await self._database.acquire()
+        return Statements(self._connection, (self._watch, *self._database.watchers))
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Statements]:
+        """The connection, for as long as the block lasts. Inside a transaction use the transaction instead."""
+        if self._in_transaction:
+            raise RuntimeError("inside a transaction read through the transaction, not through a loader")
+        async with self._lock:
+            yield await self._connected()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Statements]:
+        """One transaction: committed at the end of the block, rolled back when it raises."""
+        async with self._lock:
+            statements = await self._connected()
+            assert self._connection is not None
+            self._in_transaction = True
+            try:
+                async with self._connection.transaction():
+                    yield statements
+            except _GONE as error:
+                raise DatabaseUnavailable(str(error)) from error
+            finally:
+                self._in_transaction = False
+
+    async def release(self) -> None:
+        """Give the connection back. The session may be used again and then takes another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await self._database.release(connection)
+
+
+class Database:
+    """The pool of connections. `watchers` see every query that is sent, for counts in logs and tests."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+        self.watchers: list[Callable[[Query], None]] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(
+        cls, dsn: str, *, size: int = 10, settings: dict[str, str] | None = None
+    ) -> "AsyncIterator[Database]":
+        """A database with up to `size` connections, made when they are needed, closed at the end of the block."""
+        pool = asyncpg.create_pool(
+            dsn,
+            min_size=0,
+            max_size=size,
+            connection_class=_Connection,
+            init=_prepare_connection,
+            server_settings=SERVER_SETTINGS | (settings or {}),
+            statement_cache_size=500,
+            max_cached_statement_lifetime=0,
+            max_inactive_connection_lifetime=300,
+            timeout=CONNECT_TIMEOUT,
+        )
+        async with pool:
+            yield cls(pool)
+
+    def session(self) -> Session:
+        """A session for one operation; release it at the operation's end."""
+        return Session(self)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Session]:
+        """A session for the length of the block."""
+        session = self.session()
+        try:
+            yield session
+        finally:
+            await session.release()
+
+    async def acquire(self) -> "PoolConnectionProxy[asyncpg.Record]":
+        """A connection of the pool. Raises DatabaseUnavailable."""
+        try:
+            return await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
+        except (*_GONE, asyncpg.PostgresError) as error:
+            raise DatabaseUnavailable(f"no connection: {error}") from error
+
+    async def release(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
+        """Give a connection back, also one that broke."""
+        try:
+            await asyncio.shield(self._pool.release(connection))
+        except (*_GONE, asyncpg.PostgresError):
+            connection.terminate()

@@ -1,0 +1,40 @@
+"""The loaders of one operation, made anew for each operation and each live event."""
+
+from dataloaders import entries, posts, ties, users
+from dataloaders.database import Session
+from dataloaders.loader import Loader
+from dataloaders.rows import (
+    EntryKey,
+    EntryRow,
+    MarksRow,
+    PostKey,
+    PostRow,
+    SlicedPostRow,
+    SlicedUserRow,
+    TieRow,
+    UserRow,
+)
+from dataloaders.slices import Slice
+
+# Ids that no account has: what an anonymous viewer's loaders are bound to.
+NOBODY = 0
+
+
+class Loaders:
+    """One loader per batch function. Values are as stored: the gate stands in resolvers/visibility.py."""
+
+    def __init__(self, session: Session, viewer_id: int | None) -> None:
+        viewer = NOBODY if viewer_id is None else viewer_id
+        self.users: Loader[int, UserRow | None] = Loader(session, users.users_by_ids)
+        self.user_ids: Loader[str, int | None] = Loader(session, users.user_ids_by_handles)
+        self.ties: Loader[int, TieRow] = Loader(session, lambda db, ids: ties.ties_of_viewer(db, viewer, ids))
+        self.followed_by: Loader[int, list[int]] = Loader(session, ties.followed_by)
+        self.followers: Loader[Slice, list[SlicedUserRow]] = Loader(session, ties.followers)
+        self.following: Loader[Slice, list[SlicedUserRow]] = Loader(session, ties.following)
+        self.posts: Loader[PostKey, PostRow | None] = Loader(session, posts.posts_by_keys)
+        self.marks: Loader[PostKey, MarksRow] = Loader(
+            session, lambda db, keys: posts.marks_of_viewer(db, viewer, keys)
+        )
+        self.replies: Loader[Slice, list[SlicedPostRow]] = Loader(session, posts.replies)
+        self.entries: Loader[EntryKey, EntryRow | None] = Loader(session, entries.entries_by_keys)
+        self.own_posts: Loader[Slice, list[SlicedPostRow]] = Loader(session, entries.own_posts)

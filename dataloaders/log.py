@@ -1,0 +1,114 @@
+"""Reads and writes of the log of what happened; the model is in docs/decisions/0003."""
+
+from collections.abc import Sequence
+
+from dataloaders.database import Statements
+from dataloaders.rows import FanoutRow, HeadRow, IdRow, LogRow, MovedRow, NumberRow, ReposterRow, SentRow
+from sql import load
+
+LOG = load("log")
+ENTRIES = load("entries")
+SESSIONS = load("sessions")
+
+# One part numbers everything; more parts come with more writers than one sequencer can serve.
+PART = 0
+
+
+async def log_head(db: Statements) -> HeadRow:
+    """The epoch, and the number of the newest event: all it covers is visible to statements from now on."""
+    return await db.one(HeadRow, LOG["log_head"], PART)
+
+
+async def log_floor(db: Statements) -> int | None:
+    """The number of the oldest event that is still there, None when the log is empty."""
+    row = await db.maybe(NumberRow, LOG["log_floor"], PART)
+    return None if row is None else row.number
+
+
+async def log_after(db: Statements, number: int, limit: int) -> list[LogRow]:
+    """At most `limit` events above a number, in order."""
+    return await db.many(LogRow, LOG["log_after"], PART, number, limit)
+
+
+async def log_of_owners(
+    db: Statements, owners: Sequence[int], after: int, up_to: int, limit: int
+) -> list[LogRow]:
+    """At most `limit` events that concern the owners, above `after` and up to `up_to`, in order."""
+    return await db.many(LogRow, LOG["log_of_owners"], PART, owners, after, up_to, limit)
+
+
+async def public_log(db: Statements, after: int, up_to: int, limit: int) -> list[LogRow]:
+    """At most `limit` public events above `after` and up to `up_to`, in order."""
+    return await db.many(LogRow, LOG["public_log"], PART, after, up_to, limit)
+
+
+async def sessions_revoked_lately(db: Statements, seconds: float) -> list[int]:
+    """Sessions revoked in the last seconds."""
+    return [row.id for row in await db.many(IdRow, SESSIONS["sessions_revoked_lately"], seconds)]
+
+
+async def take_lease(db: Statements, holder: str, patience: float) -> bool:
+    """Whether this holder numbers the log now; another's lease is taken after `patience` seconds of silence."""
+    return await db.maybe(NumberRow, LOG["take_lease"], PART, holder, patience) is not None
+
+
+async def drop_lease(db: Statements, holder: str) -> None:
+    """Let another worker take over at once."""
+    await db.run(LOG["drop_lease"], PART, holder)
+
+
+async def outbox_waits(db: Statements) -> bool:
+    """Whether committed events wait to be numbered."""
+    return await db.maybe(IdRow, LOG["outbox_first"]) is not None
+
+
+async def number_outbox(db: Statements, holder: str, limit: int) -> MovedRow | None:
+    """Move committed events into the log. None when the lease was lost."""
+    return await db.maybe(MovedRow, LOG["number_outbox"], PART, holder, limit)
+
+
+async def announce_changes(db: Statements, every: float, limit: int) -> int:
+    """Announce posts whose counters moved, each at most once in `every` seconds. Returns how many."""
+    return (await db.one(SentRow, LOG["announce_changes"], every, limit)).sent
+
+
+async def carry_fanout(db: Statements, limit: int) -> bool:
+    """Inside a transaction: take the next job one step further, to `limit` reposters. False when there is none.
+
+    A deleted post's reposts are removed on the way; until then the gate hides them.
+    """
+    job = await db.maybe(FanoutRow, LOG["take_fanout"])
+    if job is None:
+        return False
+    reposters = await db.many(
+        ReposterRow, ENTRIES["reposters_after"], job.author_id, job.post_id, job.after_actor, limit
+    )
+    await db.run_many(
+        LOG["announce"],
+        [
+            (
+                row.actor_id,
+                job.kind,
+                False,
+                {"post": [job.author_id, job.post_id], "entry": [row.actor_id, row.entry_id]},
+            )
+            for row in reposters
+        ],
+    )
+    if job.kind == "post_removed":
+        await db.run_many(ENTRIES["delete_entry"], [(row.actor_id, row.entry_id) for row in reposters])
+        await db.run_many(
+            ENTRIES["delete_reposter"], [(job.author_id, job.post_id, row.actor_id) for row in reposters]
+        )
+    if len(reposters) < limit:
+        await db.run(LOG["end_fanout"], job.author_id, job.id)
+    else:
+        await db.run(LOG["move_fanout"], job.author_id, job.id, reposters[-1].actor_id)
+    return True
+
+
+async def trim(db: Statements, seconds: float, limit: int) -> None:
+    """Drop old events and what else has served its time."""
+    await db.run(LOG["trim_log"], seconds, limit)
+    await db.run(LOG["trim_changes"])
+    await db.run(SESSIONS["trim_throttles"])

@@ -1,0 +1,243 @@
+"""One row class per result shape. Fields stand in the order of the SELECT list; a test holds the two together.
+
+Rows are tuples underneath, so building one from a record costs one allocation.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+# The moment from which ids count; see new_id() in the first migration.
+ID_EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
+ID_SHIFT = 11
+# Positions in a keyset: below and above everything.
+LOWEST = -1
+HIGHEST = 2**63 - 1
+
+
+def time_of(id: int) -> datetime:
+    """When the thing with this id came to be, to the microsecond, in UTC."""
+    return ID_EPOCH + timedelta(microseconds=id >> ID_SHIFT)
+
+
+def id_at(moment: datetime) -> int:
+    """The lowest id of that microsecond."""
+    return ((moment - ID_EPOCH) // timedelta(microseconds=1)) << ID_SHIFT
+
+
+def id_span(span: timedelta) -> int:
+    """By how much ids differ that lie this far apart."""
+    return (span // timedelta(microseconds=1)) << ID_SHIFT
+
+
+class PostKey(NamedTuple):
+    """Which post: its author leads."""
+
+    author_id: int
+    id: int
+
+
+class EntryKey(NamedTuple):
+    """Which timeline entry: the account that put it there leads."""
+
+    actor_id: int
+    id: int
+
+
+class IdRow(NamedTuple):
+    id: int
+
+
+class UserIdRow(NamedTuple):
+    user_id: int
+
+
+class UserRow(NamedTuple):
+    id: int
+    handle: str
+    display_name: str
+    bio: str | None
+    avatar_url: str | None
+    follower_count: int
+    following_count: int
+    post_count: int
+
+
+class HandleRow(NamedTuple):
+    handle: str
+    user_id: int
+
+
+class PasswordRow(NamedTuple):
+    password_hash: str
+
+
+class SessionRow(NamedTuple):
+    user_id: int
+    id: int
+    generation: int
+    refresh_digest: bytes
+    rotated_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+
+
+class LevelRow(NamedTuple):
+    level: float
+
+
+class WaitRow(NamedTuple):
+    seconds: float
+
+
+class TieRow(NamedTuple):
+    """What stands between the viewer and another account."""
+
+    user_id: int
+    followed_by_viewer: bool
+    follows_viewer: bool
+    blocked_by_viewer: bool
+    blocks_viewer: bool
+
+
+class SinceRow(NamedTuple):
+    since_id: int
+
+
+class IdsRow(NamedTuple):
+    ids: list[int]
+
+
+class PostRow(NamedTuple):
+    author_id: int
+    id: int
+    text: str
+    direction: str
+    reply_to_author_id: int | None
+    reply_to_id: int | None
+    like_count: int
+    repost_count: int
+    reply_count: int
+    idempotency_key: str | None
+
+    @property
+    def key(self) -> PostKey:
+        return PostKey(self.author_id, self.id)
+
+    @property
+    def reply_to(self) -> PostKey | None:
+        if self.reply_to_author_id is None or self.reply_to_id is None:
+            return None
+        return PostKey(self.reply_to_author_id, self.reply_to_id)
+
+
+class KeyedPostRow(NamedTuple):
+    """A post found by its idempotency key, also when it was deleted since."""
+
+    author_id: int
+    id: int
+    text: str
+    direction: str
+    reply_to_author_id: int | None
+    reply_to_id: int | None
+    like_count: int
+    repost_count: int
+    reply_count: int
+    idempotency_key: str | None
+    deleted: bool
+
+
+class PostIdRow(NamedTuple):
+    post_id: int
+
+
+class MarksRow(NamedTuple):
+    """What the viewer did with a post."""
+
+    author_id: int
+    id: int
+    liked: bool
+    reposted: bool
+
+
+class EntryRow(NamedTuple):
+    """One coming of a post into timelines."""
+
+    actor_id: int
+    id: int
+    post_author_id: int
+    post_id: int
+    reply_to_author_id: int | None
+
+    @property
+    def key(self) -> EntryKey:
+        return EntryKey(self.actor_id, self.id)
+
+    @property
+    def post_key(self) -> PostKey:
+        return PostKey(self.post_author_id, self.post_id)
+
+    @property
+    def is_repost(self) -> bool:
+        return self.id != self.post_id
+
+
+class RepostRow(NamedTuple):
+    author_id: int
+    post_id: int
+    actor_id: int
+    entry_id: int
+
+
+class ReposterRow(NamedTuple):
+    actor_id: int
+    entry_id: int
+
+
+class SlicedPostRow(NamedTuple):
+    """A post's key in the slice of the nth list that was asked for."""
+
+    nth: int
+    id: int
+    author_id: int
+
+
+class SlicedUserRow(NamedTuple):
+    """An account in the slice of the nth list; id is its position there."""
+
+    nth: int
+    id: int
+    user_id: int
+
+
+class HeadRow(NamedTuple):
+    epoch: str
+    number: int
+
+
+class NumberRow(NamedTuple):
+    number: int
+
+
+class LogRow(NamedTuple):
+    number: int
+    owner_id: int
+    kind: str
+    public: bool
+    data: dict[str, Any]
+
+
+class MovedRow(NamedTuple):
+    number: int
+    moved: int
+
+
+class SentRow(NamedTuple):
+    sent: int
+
+
+class FanoutRow(NamedTuple):
+    author_id: int
+    id: int
+    post_id: int
+    kind: str
+    after_actor: int

@@ -1,0 +1,45 @@
+"""Reads of what stands between accounts."""
+
+from collections.abc import Sequence
+
+from dataloaders.database import Statements
+from dataloaders.rows import IdsRow, SlicedUserRow, TieRow
+from dataloaders.slices import Slice, read_slices
+from sql import Query, load
+
+TIES = load("ties")
+
+
+async def ties_of_viewer(db: Statements, viewer_id: int, user_ids: Sequence[int]) -> list[TieRow]:
+    """The viewer's ties to the accounts, in the order asked."""
+    found = {row.user_id: row for row in await db.many(TieRow, TIES["ties_of_viewer"], viewer_id, user_ids)}
+    return [found[id] for id in user_ids]
+
+
+async def followed_by(db: Statements, user_ids: Sequence[int]) -> list[list[int]]:
+    """Whom each account follows, sorted. Asked for one account, the viewer, in all that is not a test."""
+    return [(await db.one(IdsRow, TIES["followed_by"], id)).ids for id in user_ids]
+
+
+def _columns(some: Sequence[Slice]) -> list[list[int]]:
+    return [
+        [item.owner[0] for item in some],
+        [item.start.id for item in some],
+        [item.start.tie for item in some],
+    ]
+
+
+async def _slices(
+    db: Statements, slices: Sequence[Slice], down: Query, up: Query
+) -> list[list[SlicedUserRow]]:
+    return await read_slices(db, slices, SlicedUserRow, down, up, _columns)
+
+
+async def followers(db: Statements, slices: Sequence[Slice]) -> list[list[SlicedUserRow]]:
+    """Slices of accounts' followers; a slice's owner is (user_id,)."""
+    return await _slices(db, slices, TIES["followers_down"], TIES["followers_up"])
+
+
+async def following(db: Statements, slices: Sequence[Slice]) -> list[list[SlicedUserRow]]:
+    """Slices of whom accounts follow; a slice's owner is (user_id,)."""
+    return await _slices(db, slices, TIES["following_down"], TIES["following_up"])

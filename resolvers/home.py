@@ -1,0 +1,150 @@
+"""The home timeline: whose entries come in, which of them, and how they are read."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from dataloaders.entries import ENTRIES
+from dataloaders.posts import columns
+from dataloaders.rows import HIGHEST, ID_SHIFT, LOWEST, EntryRow, PostKey, RepostRow, id_at
+from dataloaders.slices import Position
+from resolvers.context import Context, Viewer
+from resolvers.pace import wider
+from resolvers.visibility import VisibleEntry, visible_entries
+
+# A post that came in at most so long before is not brought in again by a repost.
+REPOST_REST = timedelta(hours=24) // timedelta(microseconds=1)
+# Up to here each account's newest entries are merged; above, time windows are cheaper (decision 0002).
+FEW = 60
+
+
+class Home(NamedTuple):
+    """Whose entries come into the viewer's home timeline: whom they follow, and their own. Sorted."""
+
+    viewer: Viewer
+    actors: list[int]
+    members: frozenset[int]
+
+
+async def home_of(ctx: Context) -> Home:
+    """The viewer's home. Raises Unauthenticated."""
+    viewer = ctx.require_viewer()
+    actors = sorted([*await ctx.loaders.followed_by.load(viewer.id), viewer.id])
+    return Home(viewer, actors, frozenset(actors))
+
+
+def reply_comes_in(author_id: int, reply_to_author_id: int | None, home: Home) -> bool:
+    """A reply comes in when it is the viewer's, or answers its own author, the viewer or somebody followed."""
+    return (
+        reply_to_author_id is None
+        or author_id == home.viewer.id
+        or reply_to_author_id == author_id
+        or reply_to_author_id in home.members
+    )
+
+
+def post_qualifies(entry: EntryRow, home: Home) -> bool:
+    """Whether the entry's post comes into this timeline by itself, not as a repost."""
+    return entry.post_author_id in home.members and reply_comes_in(
+        entry.post_author_id, entry.reply_to_author_id, home
+    )
+
+
+def rests(earlier_id: int, later_id: int) -> bool:
+    """Whether the later one comes at most 24 hours after the earlier one."""
+    return earlier_id < later_id and (later_id >> ID_SHIFT) - (earlier_id >> ID_SHIFT) <= REPOST_REST
+
+
+def repost_is_covered(entry: EntryRow, home: Home, reposts: Iterable[RepostRow]) -> bool:
+    """Whether the repost is left out: the post, or a repost by one of the home's accounts, came just before.
+
+    `reposts` are the post's reposts by the home's accounts.
+    """
+    if post_qualifies(entry, home) and rests(entry.post_id, entry.id):
+        return True
+    return any(
+        repost.actor_id != entry.actor_id
+        and (
+            rests(repost.entry_id, entry.id)
+            or (repost.entry_id == entry.id and repost.actor_id < entry.actor_id)
+        )
+        for repost in reposts
+    )
+
+
+async def home_reposts(ctx: Context, home: Home, keys: Iterable[PostKey]) -> dict[PostKey, list[RepostRow]]:
+    """The reposts of the posts by the home's accounts."""
+    found: dict[PostKey, list[RepostRow]] = defaultdict(list)
+    wanted = sorted(set(keys))
+    if wanted:
+        async with ctx.db.turn() as db:
+            rows = await db.many(RepostRow, ENTRIES["reposts_by_actors"], *columns(wanted), home.actors)
+        for row in rows:
+            found[PostKey(row.author_id, row.post_id)].append(row)
+    return found
+
+
+async def admit(ctx: Context, home: Home, entries: Sequence[EntryRow]) -> list[VisibleEntry | None]:
+    """The entries as the home timeline shows them: the gate first, then the reply rule and the repost rule."""
+    fitting = [
+        entry
+        for entry in entries
+        if entry.actor_id in home.members
+        and (entry.is_repost or reply_comes_in(entry.actor_id, entry.reply_to_author_id, home))
+    ]
+    visible = [entry for entry in await visible_entries(ctx, fitting) if entry is not None]
+    reposts = await home_reposts(ctx, home, (entry.row.post_key for entry in visible if entry.row.is_repost))
+    shown = {
+        entry.row.key: entry
+        for entry in visible
+        if not entry.row.is_repost or not repost_is_covered(entry.row, home, reposts[entry.row.post_key])
+    }
+    return [shown.get(entry.key) for entry in entries]
+
+
+class HomeEntries:
+    """The home timeline as a source of pages."""
+
+    descending = True
+
+    def __init__(self, ctx: Context, home: Home) -> None:
+        self._ctx = ctx
+        self._home = home
+
+    def position(self, entry: EntryRow) -> Position:
+        return Position(entry.id, entry.actor_id)
+
+    async def admit(self, entries: Sequence[EntryRow]) -> list[VisibleEntry | None]:
+        return await admit(self._ctx, self._home, entries)
+
+    async def fetch(self, start: Position, down: bool, limit: int) -> list[EntryRow]:
+        if len(self._home.actors) <= FEW or (start.id < 0 and not down):
+            query = ENTRIES["entries_of_few_down" if down else "entries_of_few_up"]
+            async with self._ctx.db.turn() as db:
+                return await db.many(EntryRow, query, self._home.actors, *start, limit)
+        return await self._windows(start, down, limit)
+
+    async def _windows(self, start: Position, down: bool, limit: int) -> list[EntryRow]:
+        """Window after window until the limit is reached or time ends."""
+        query = ENTRIES["entries_of_many_down" if down else "entries_of_many_up"]
+        pace, viewer_id = self._ctx.services.pace, self._home.viewer.id
+        # Clocks of server and database may differ; nothing is lost beyond, the last window is open-ended.
+        latest = id_at(datetime.now(UTC) + timedelta(minutes=1))
+        begin = min(start.id, latest) if down else start.id
+        edge = begin
+        span = pace.span(viewer_id, limit)
+        found: list[EntryRow] = []
+        while True:
+            edge = max(edge - span, 0) if down else edge + span
+            if edge > latest:
+                edge = HIGHEST
+            async with self._ctx.db.turn() as db:
+                found += await db.many(EntryRow, query, self._home.actors, *start, edge, limit - len(found))
+            full = len(found) >= limit
+            if full or edge in (0, HIGHEST):
+                end = found[-1].id if full else min(edge, latest)
+                pace.learn(viewer_id, abs(end - begin), len(found))
+                return found
+            start = Position(edge, LOWEST if down else HIGHEST)
+            span = wider(span, len(found), limit)

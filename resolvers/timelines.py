@@ -1,0 +1,78 @@
+"""Pages of the timelines, and single entries."""
+
+from collections.abc import Sequence
+
+from dataloaders.entries import ENTRIES
+from dataloaders.rows import EntryKey, EntryRow
+from dataloaders.slices import Position
+from resolvers.context import Context
+from resolvers.home import HomeEntries, home_of
+from resolvers.paging import Page, page_request, read_page
+from resolvers.visibility import VisibleEntry, VisibleUser, visible_entries, visible_entry, visible_user
+
+HOME = "h"
+PUBLIC = "p"
+
+
+async def home_page(
+    ctx: Context,
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+) -> Page[VisibleEntry]:
+    """A page of the viewer's home timeline. Raises Unauthenticated, BadInput, InvalidCursor."""
+    ctx.require_viewer()
+    request = page_request(HOME, first, after, last, before)
+    return await read_page(HomeEntries(ctx, await home_of(ctx)), request)
+
+
+class PublicEntries:
+    """The public timeline as a source of pages: everybody's posts, no replies and no reposts."""
+
+    descending = True
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    def position(self, entry: EntryRow) -> Position:
+        return position_of(entry)
+
+    async def fetch(self, start: Position, down: bool, limit: int) -> list[EntryRow]:
+        query = ENTRIES["public_entries_down" if down else "public_entries_up"]
+        async with self._ctx.db.turn() as db:
+            return await db.many(EntryRow, query, *start, limit)
+
+    async def admit(self, entries: Sequence[EntryRow]) -> list[VisibleEntry | None]:
+        return await visible_entries(self._ctx, entries)
+
+
+async def public_page(
+    ctx: Context,
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+) -> Page[VisibleEntry]:
+    """A page of the public timeline. Raises BadInput, InvalidCursor."""
+    return await read_page(PublicEntries(ctx), page_request(PUBLIC, first, after, last, before))
+
+
+async def entry_by_key(ctx: Context, key: EntryKey) -> VisibleEntry | None:
+    """One entry, None when it is not there for the viewer."""
+    return await visible_entry(ctx, key)
+
+
+async def reposter_of(ctx: Context, entry: VisibleEntry) -> VisibleUser | None:
+    """Who reposted, None when the entry is the post itself."""
+    return await visible_user(ctx, entry.row.actor_id) if entry.row.is_repost else None
+
+
+def position_of(entry: EntryRow) -> Position:
+    """Where the entry stands in every timeline that has it."""
+    return Position(entry.id, entry.actor_id)
+
+
+def sort_key(entry: EntryRow) -> str:
+    """Compares, as ASCII, as the timeline is sorted; unique in a timeline."""
+    return f"{entry.id:016x}{entry.actor_id:016x}"

@@ -1,0 +1,34 @@
+"""The schema, and its printed form."""
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from schema import live
+from schema.base import MOMENT, Moment
+from schema.mutation import Mutation
+from schema.query import Query
+from schema.subscription import Subscription
+
+schema = strawberry.Schema(
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    types=[
+        live.TimelineEntryAdded,
+        live.TimelinePostUpdated,
+        live.TimelineEntryRemoved,
+        live.LiveCaughtUp,
+        live.LiveReset,
+    ],
+    config=StrawberryConfig(scalar_map={Moment: MOMENT}),
+)
+
+
+def sdl() -> str:
+    """The schema in GraphQL's definition language, as committed in schema/schema.graphql."""
+    return schema.as_str() + "\n"
+
+
+# What the endpoints execute: Strawberry keeps it private, and every transport of its own uses it so.
+executable = schema._schema
+executor_class = schema.execution_context_class

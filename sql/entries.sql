@@ -1,0 +1,102 @@
+-- name: entries_by_keys :many
+SELECT e.actor_id, e.id, e.post_author_id, e.post_id, e.reply_to_author_id
+FROM unnest($1::bigint[], $2::bigint[]) AS k (actor_id, id)
+JOIN entries e ON e.actor_id = k.actor_id AND e.id = k.id
+WHERE e.actor_id = ANY($1);
+
+-- name: insert_entry :run
+INSERT INTO entries (actor_id, id, post_author_id, post_id, reply_to_author_id) VALUES ($1, $2, $3, $4, $5);
+
+-- name: insert_repost :maybe
+-- No row when this account reposted the post already.
+INSERT INTO entries (actor_id, id, post_author_id, post_id, reply_to_author_id)
+VALUES ($1, new_id(), $2, $3, $4)
+ON CONFLICT (actor_id, post_author_id, post_id) WHERE id <> post_id DO NOTHING
+RETURNING actor_id, id, post_author_id, post_id, reply_to_author_id;
+
+-- name: delete_repost :maybe
+DELETE FROM entries WHERE actor_id = $1 AND post_author_id = $2 AND post_id = $3 AND id <> post_id
+RETURNING actor_id, id, post_author_id, post_id, reply_to_author_id;
+
+-- name: delete_entry :run
+DELETE FROM entries WHERE actor_id = $1 AND id = $2;
+
+-- name: insert_reposter :run
+INSERT INTO reposters (author_id, post_id, actor_id, entry_id) VALUES ($1, $2, $3, $4);
+
+-- name: delete_reposter :run
+DELETE FROM reposters WHERE author_id = $1 AND post_id = $2 AND actor_id = $3;
+
+-- name: reposts_by_actors :many
+-- Who of these accounts reposted these posts. The accounts ($3) must come sorted: the index is then walked once.
+SELECT r.author_id, r.post_id, r.actor_id, r.entry_id
+FROM unnest($1::bigint[], $2::bigint[]) AS k (author_id, post_id)
+JOIN reposters r ON r.author_id = k.author_id AND r.post_id = k.post_id
+WHERE r.author_id = ANY($1) AND r.actor_id = ANY($3::bigint[]);
+
+-- name: reposters_after :many
+SELECT actor_id, entry_id FROM reposters
+WHERE author_id = $1 AND post_id = $2 AND actor_id > $3 ORDER BY actor_id LIMIT $4;
+
+-- name: entries_of_few_down :many
+-- The newest entries of a few accounts below a position: each account's own newest, merged.
+SELECT e.actor_id, e.id, e.post_author_id, e.post_id, e.reply_to_author_id
+FROM unnest($1::bigint[]) AS a (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM entries WHERE actor_id = a.id AND (id, actor_id) < ($2, $3)
+    AND id <= $2 ORDER BY id DESC LIMIT $4
+) e ORDER BY e.id DESC, e.actor_id DESC LIMIT $4;
+
+-- name: entries_of_few_up :many
+SELECT e.actor_id, e.id, e.post_author_id, e.post_id, e.reply_to_author_id
+FROM unnest($1::bigint[]) AS a (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM entries WHERE actor_id = a.id AND (id, actor_id) > ($2, $3)
+    AND id >= $2 ORDER BY id LIMIT $4
+) e ORDER BY e.id, e.actor_id LIMIT $4;
+
+-- name: entries_of_many_down :many
+-- The entries of many accounts below a position and not older than $4: one descent of the index for each.
+SELECT actor_id, id, post_author_id, post_id, reply_to_author_id FROM entries
+WHERE actor_id = ANY($1::bigint[]) AND id <= $2 AND id >= $4 AND (id, actor_id) < ($2, $3)
+ORDER BY id DESC, actor_id DESC LIMIT $5;
+
+-- name: entries_of_many_up :many
+SELECT actor_id, id, post_author_id, post_id, reply_to_author_id FROM entries
+WHERE actor_id = ANY($1::bigint[]) AND id >= $2 AND id <= $4 AND (id, actor_id) > ($2, $3)
+ORDER BY id, actor_id LIMIT $5;
+
+-- name: public_entries_down :many
+-- crosses owners: the public timeline is everybody's.
+SELECT actor_id, id, post_author_id, post_id, reply_to_author_id FROM entries
+WHERE id = post_id AND reply_to_author_id IS NULL AND (id, actor_id) < ($1, $2)
+ORDER BY id DESC, actor_id DESC LIMIT $3;
+
+-- name: public_entries_up :many
+-- crosses owners: the public timeline is everybody's.
+SELECT actor_id, id, post_author_id, post_id, reply_to_author_id FROM entries
+WHERE id = post_id AND reply_to_author_id IS NULL AND (id, actor_id) > ($1, $2)
+ORDER BY id, actor_id LIMIT $3;
+
+-- name: own_posts_down :many
+-- The posts of several accounts, no replies and no reposts, each from its own position on, newest first.
+SELECT k.nth::integer, e.id, e.actor_id AS author_id
+FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS k (actor_id, from_id, nth)
+CROSS JOIN LATERAL (
+    SELECT id, actor_id FROM entries
+    WHERE actor_id = k.actor_id AND id < k.from_id AND id = post_id AND reply_to_author_id IS NULL
+    ORDER BY id DESC LIMIT $3
+) e ORDER BY k.nth, e.id DESC;
+
+-- name: own_posts_up :many
+SELECT k.nth::integer, e.id, e.actor_id AS author_id
+FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS k (actor_id, from_id, nth)
+CROSS JOIN LATERAL (
+    SELECT id, actor_id FROM entries
+    WHERE actor_id = k.actor_id AND id > k.from_id AND id = post_id AND reply_to_author_id IS NULL
+    ORDER BY id LIMIT $3
+) e ORDER BY k.nth, e.id;
+
+-- name: newest_entry_id :maybe
+-- crosses owners: how busy the server is, asked about once a minute to size the windows of large timelines.
+SELECT id FROM entries WHERE id = post_id AND reply_to_author_id IS NULL ORDER BY id DESC OFFSET $1 LIMIT 1;

@@ -1,0 +1,82 @@
+-- name: ties_of_viewer :many
+-- What stands between the viewer and these accounts, read from the viewer's side alone.
+SELECT k.id AS user_id,
+       EXISTS (SELECT FROM following t WHERE t.follower_id = $1 AND t.followee_id = k.id) AS followed_by_viewer,
+       EXISTS (SELECT FROM followers t WHERE t.followee_id = $1 AND t.follower_id = k.id) AS follows_viewer,
+       EXISTS (SELECT FROM blocks t WHERE t.blocker_id = $1 AND t.blocked_id = k.id) AS blocked_by_viewer,
+       EXISTS (SELECT FROM blocked_by t WHERE t.blocked_id = $1 AND t.blocker_id = k.id) AS blocks_viewer
+FROM unnest($2::bigint[]) AS k (id);
+
+-- name: followed_by :one
+-- Sorted, since the timeline's statements walk indexes in this order.
+SELECT coalesce(array_agg(followee_id ORDER BY followee_id), '{}') AS ids FROM following WHERE follower_id = $1;
+
+-- name: viewer_blocks :maybe
+SELECT blocked_id AS user_id FROM blocks WHERE blocker_id = $1 AND blocked_id = $2;
+
+-- name: blocked_either_way :maybe
+SELECT $2::bigint AS user_id WHERE EXISTS (SELECT FROM blocks WHERE blocker_id = $1 AND blocked_id = $2)
+    OR EXISTS (SELECT FROM blocked_by WHERE blocked_id = $1 AND blocker_id = $2);
+
+-- name: insert_following :maybe
+INSERT INTO following (follower_id, followee_id, since_id) VALUES ($1, $2, new_id())
+ON CONFLICT DO NOTHING RETURNING since_id;
+
+-- name: insert_follower :run
+INSERT INTO followers (followee_id, follower_id, since_id) VALUES ($1, $2, $3);
+
+-- name: delete_following :maybe
+DELETE FROM following WHERE follower_id = $1 AND followee_id = $2 RETURNING since_id;
+
+-- name: delete_follower :run
+DELETE FROM followers WHERE followee_id = $1 AND follower_id = $2;
+
+-- name: insert_block :maybe
+INSERT INTO blocks (blocker_id, blocked_id, since_id) VALUES ($1, $2, new_id())
+ON CONFLICT DO NOTHING RETURNING since_id;
+
+-- name: insert_blocked_by :run
+INSERT INTO blocked_by (blocked_id, blocker_id, since_id) VALUES ($1, $2, $3);
+
+-- name: delete_block :maybe
+DELETE FROM blocks WHERE blocker_id = $1 AND blocked_id = $2 RETURNING since_id;
+
+-- name: delete_blocked_by :run
+DELETE FROM blocked_by WHERE blocked_id = $1 AND blocker_id = $2;
+
+-- name: followers_down :many
+-- The followers of several accounts, each list from its own position on, newest first.
+SELECT k.nth::integer, t.since_id AS id, t.follower_id AS user_id
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS k (owner_id, from_id, from_user, nth)
+CROSS JOIN LATERAL (
+    SELECT since_id, follower_id FROM followers
+    WHERE followee_id = k.owner_id AND (since_id, follower_id) < (k.from_id, k.from_user)
+    ORDER BY since_id DESC, follower_id DESC LIMIT $4
+) t ORDER BY k.nth, t.since_id DESC, t.follower_id DESC;
+
+-- name: followers_up :many
+SELECT k.nth::integer, t.since_id AS id, t.follower_id AS user_id
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS k (owner_id, from_id, from_user, nth)
+CROSS JOIN LATERAL (
+    SELECT since_id, follower_id FROM followers
+    WHERE followee_id = k.owner_id AND (since_id, follower_id) > (k.from_id, k.from_user)
+    ORDER BY since_id, follower_id LIMIT $4
+) t ORDER BY k.nth, t.since_id, t.follower_id;
+
+-- name: following_down :many
+SELECT k.nth::integer, t.since_id AS id, t.followee_id AS user_id
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS k (owner_id, from_id, from_user, nth)
+CROSS JOIN LATERAL (
+    SELECT since_id, followee_id FROM following
+    WHERE follower_id = k.owner_id AND (since_id, followee_id) < (k.from_id, k.from_user)
+    ORDER BY since_id DESC, followee_id DESC LIMIT $4
+) t ORDER BY k.nth, t.since_id DESC, t.followee_id DESC;
+
+-- name: following_up :many
+SELECT k.nth::integer, t.since_id AS id, t.followee_id AS user_id
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS k (owner_id, from_id, from_user, nth)
+CROSS JOIN LATERAL (
+    SELECT since_id, followee_id FROM following
+    WHERE follower_id = k.owner_id AND (since_id, followee_id) > (k.from_id, k.from_user)
+    ORDER BY since_id, followee_id LIMIT $4
+) t ORDER BY k.nth, t.since_id, t.followee_id;
