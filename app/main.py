@@ -154,16 +154,22 @@ async def started(settings: Settings, stack: AsyncExitStack) -> Parts:
     )
 
 
-def create_app(settings: Settings | None = None) -> Starlette:
-    """The ASGI application; settings come from the environment unless given."""
-    settings = settings or Settings()
-    configure_logs(level=settings.log_level, json=settings.logs_json)
+def create_application(settings: Settings) -> tuple[Application, Starlette]:
+    """The application, and its ASGI form."""
     application = Application(settings)
-    return Starlette(
+    asgi = Starlette(
         routes=application.routes(),
         lifespan=application.lifespan,
         exception_handlers={HTTPException: _plain_error},
     )
+    return application, asgi
+
+
+def create_app() -> Starlette:
+    """The ASGI application of a worker; settings come from the environment."""
+    settings = Settings()
+    configure_logs(level=settings.log_level, json=settings.logs_json)
+    return create_application(settings)[1]
 
 
 async def _plain_error(_: Request, error: Exception) -> Response:
