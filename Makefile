@@ -1,0 +1,77 @@
+# `make` alone lists the targets. Works with GNU make 3.81, which macOS has.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Files that say which locked requirements are installed.
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
+LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links
+# Tests run in this many processes; `make test JOBS=1` for one, ARGS="-k name" for some.
+JOBS ?= auto
+ARGS ?=
+# `make run DEMO=false` wants its secrets from the environment.
+DEMO ?= true
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-browser check fmt schema sql-schema bench lock clean
+.DELETE_ON_ERROR:
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+
+run: $(RUNTIME) ## Serve a demo network and print what to open; PORT=8123 chooses the port, Ctrl-C stops it.
+	@DEMO=$(DEMO) exec $(BIN)/python -m app serve
+
+test: $(DEV) ## Run the tests, on servers and data of their own.
+	@exec $(BIN)/python -m pytest -n $(JOBS) -m "not browser" $(ARGS)
+
+test-browser: $(DEV) ## Run the tests that drive a Chromium (Debian: apt install chromium).
+	@exec $(BIN)/python -m pytest -m browser $(ARGS)
+
+check: $(DEV) ## Run all static checks: format, lint, types, layout, house rules, migrations.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/houserules
+	$(BIN)/squawk sql/migrations/*.sql
+
+fmt: $(DEV) ## Format the code and mend what can be mended.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+schema: $(RUNTIME) ## Write schema/schema.graphql from the code.
+	@$(BIN)/python -m app schema > schema/schema.graphql.new
+	@mv schema/schema.graphql.new schema/schema.graphql
+
+sql-schema: $(RUNTIME) ## Write sql/schema.sql from the migrations.
+	@$(BIN)/python -m app dump-schema > sql/schema.sql.new
+	@mv sql/schema.sql.new sql/schema.sql
+
+bench: $(DEV) ## Measure what a home page costs PostgreSQL.
+	@exec $(BIN)/python -m bench.home_page $(ARGS)
+
+lock: $(DEV) ## Lock the newest requirements that fit, with hashes for all platforms.
+	$(LOCK) --upgrade requirements.in -o requirements.txt
+	$(LOCK) --upgrade requirements-dev.in -o requirements-dev.txt
+
+clean: ## Remove the virtual environment and all caches; the data in .data stays.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './.data/*' -prune -exec rm -rf {} +
+
+$(RUNTIME): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
+	$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "Maydan needs Python 3.11 or newer with venv (Debian: apt install python3-venv;" \
+			"macOS: brew install python); PYTHON=/path/to/python3 chooses another one." >&2; exit 1; }
+	@echo "Installing what Maydan needs into $(VENV) …"
+	@test -x $(BIN)/python && $(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(DEV): requirements-dev.txt $(RUNTIME)
+	@echo "Installing what its tests and checks need …"
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
