@@ -1,0 +1,71 @@
+"""One worker: serves the API on a socket that its parent opened, and ends with the parent.
+
+A program of its own, started by app/serve.py: `python -m app.worker SOCKET_FD LIFELINE_FD`. The lifeline is a pipe
+whose other end only the parent holds; when it ends, the parent is gone.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+
+import uvicorn
+
+from app.settings import Settings
+
+# Seconds that a worker without a parent gets: the embedded database is going away at the same time.
+ORPHAN_SECONDS = 2.0
+# Largest WebSocket message, bytes: as the largest request body by default.
+WS_MAX_BYTES = 262_144
+
+
+def config(settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves the API; what differs from its defaults has a reason."""
+    return uvicorn.Config(
+        "app.main:create_app",
+        factory=True,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,  # an idle socket costs 55 KB with it, 20 KB without
+        ws_max_size=WS_MAX_BYTES,
+        server_header=False,
+        proxy_headers=False,  # TRUSTED_PROXIES decides, in the application
+        access_log=False,  # one line per operation instead
+        log_config=None,
+        log_level=settings.log_level,
+        lifespan="on",
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
+
+
+async def serve(server: uvicorn.Server, listening: socket.socket, lifeline: int) -> None:
+    """Serve until told to stop or until the parent is gone."""
+    loop = asyncio.get_running_loop()
+
+    def orphaned() -> None:
+        loop.remove_reader(lifeline)
+        server.should_exit = server.force_exit = True
+        loop.call_later(ORPHAN_SECONDS, os._exit, 1)
+
+    loop.add_reader(lifeline, orphaned)
+    await server.serve(sockets=[listening])
+
+
+def main() -> None:
+    """The entry of `python -m app.worker`."""
+    listening, lifeline = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent alone answers Ctrl-C
+    server = uvicorn.Server(config(Settings()))
+    try:
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(serve(server, listening, lifeline))
+    except KeyboardInterrupt:
+        pass
+    if not server.started:
+        sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()
