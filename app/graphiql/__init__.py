@@ -1,0 +1,1 @@
+"""GraphiQL at /graphiql: every asset served from here, nothing fetched from elsewhere."""
