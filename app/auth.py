@@ -1,12 +1,11 @@
 """Who asks: the viewer behind a token, and the client's address and language."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_network
 
 from starlette.datastructures import Headers
 
-from app.addresses import client_address, rate_key
+from app.addresses import Network, client_address, rate_key
 from app.tokens import AccessTokens, InvalidToken
 from dataloaders.database import Database
 from resolvers.context import Context, Services, Viewer
@@ -25,7 +24,7 @@ class Door:
     services: Services
     tokens: AccessTokens
     is_revoked: Callable[[int], bool]
-    trusted_proxies: tuple[str, ...]
+    trusted_proxies: Sequence[Network]
 
     def viewer(self, authorization: str | None) -> Viewer | None:
         """The viewer of an Authorization value, None when there is none. Raises BadToken."""
@@ -56,5 +55,4 @@ class Door:
 
     def address(self, headers: Headers, peer: str | None) -> str:
         """What stands for the client in limits."""
-        networks = [ip_network(text, strict=False) for text in self.trusted_proxies]
-        return rate_key(client_address(peer, headers.getlist("x-forwarded-for"), networks))
+        return rate_key(client_address(peer, headers.getlist("x-forwarded-for"), self.trusted_proxies))

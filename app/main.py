@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import ip_network
 
 import structlog
 from starlette.applications import Starlette
@@ -26,7 +27,6 @@ from app.settings import Settings
 from app.tokens import AccessTokens, TokenKeys
 from dataloaders.database import Database
 from resolvers.context import Services
-from resolvers.pace import Pace
 
 # Where no PUBLIC_URL is set, so that a token holds whichever port the next start takes.
 ISSUER = "maydan"
@@ -141,9 +141,9 @@ async def started(settings: Settings, stack: AsyncExitStack) -> Parts:
         refresh_tokens=RefreshTokens(settings.secret),
         refresh_lifetime=timedelta(days=settings.refresh_token_days),
         limits=settings.limits,
-        pace=Pace(),
     )
-    door = Door(database, services, tokens, hub.is_revoked, settings.trusted_proxies)
+    proxies = [ip_network(text, strict=False) for text in settings.trusted_proxies]
+    door = Door(database, services, tokens, hub.is_revoked, proxies)
     return Parts(
         settings,
         database,

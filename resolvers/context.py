@@ -11,7 +11,6 @@ from dataloaders.loaders import Loaders
 from dataloaders.log import log_head
 from dataloaders.rows import HeadRow, LogRow
 from resolvers.errors import Unauthenticated
-from resolvers.pace import Pace
 
 
 class Viewer(NamedTuple):
@@ -118,7 +117,6 @@ class Services:
     refresh_tokens: RefreshTokenMaker
     refresh_lifetime: timedelta
     limits: Limits
-    pace: Pace
 
 
 @dataclass(slots=True)

@@ -1,22 +1,18 @@
-"""The home timeline: whose entries come in, which of them, and how they are read."""
+"""The home timeline: whose entries come in, and which of them. How they are read: home_entries.py."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 from dataloaders.entries import ENTRIES
 from dataloaders.posts import columns
-from dataloaders.rows import HIGHEST, ID_SHIFT, LOWEST, EntryRow, PostKey, RepostRow, id_at
-from dataloaders.slices import Position
+from dataloaders.rows import ID_SHIFT, EntryRow, PostKey, RepostRow
 from resolvers.context import Context, Viewer
-from resolvers.pace import wider
 from resolvers.visibility import VisibleEntry, visible_entries
 
 # A post that came in at most so long before is not brought in again by a repost.
 REPOST_REST = timedelta(hours=24) // timedelta(microseconds=1)
-# Up to here each account's newest entries are merged; above, time windows are cheaper (decision 0002).
-FEW = 60
 
 
 class Home(NamedTuple):
@@ -101,50 +97,3 @@ async def admit(ctx: Context, home: Home, entries: Sequence[EntryRow]) -> list[V
         if not entry.row.is_repost or not repost_is_covered(entry.row, home, reposts[entry.row.post_key])
     }
     return [shown.get(entry.key) for entry in entries]
-
-
-class HomeEntries:
-    """The home timeline as a source of pages."""
-
-    descending = True
-
-    def __init__(self, ctx: Context, home: Home) -> None:
-        self._ctx = ctx
-        self._home = home
-
-    def position(self, entry: EntryRow) -> Position:
-        return Position(entry.id, entry.actor_id)
-
-    async def admit(self, entries: Sequence[EntryRow]) -> list[VisibleEntry | None]:
-        return await admit(self._ctx, self._home, entries)
-
-    async def fetch(self, start: Position, down: bool, limit: int) -> list[EntryRow]:
-        if len(self._home.actors) <= FEW or (start.id < 0 and not down):
-            query = ENTRIES["entries_of_few_down" if down else "entries_of_few_up"]
-            async with self._ctx.db.turn() as db:
-                return await db.many(EntryRow, query, self._home.actors, *start, limit)
-        return await self._windows(start, down, limit)
-
-    async def _windows(self, start: Position, down: bool, limit: int) -> list[EntryRow]:
-        """Window after window until the limit is reached or time ends."""
-        query = ENTRIES["entries_of_many_down" if down else "entries_of_many_up"]
-        pace, viewer_id = self._ctx.services.pace, self._home.viewer.id
-        # Clocks of server and database may differ; nothing is lost beyond, the last window is open-ended.
-        latest = id_at(datetime.now(UTC) + timedelta(minutes=1))
-        begin = min(start.id, latest) if down else start.id
-        edge = begin
-        span = pace.span(viewer_id, limit)
-        found: list[EntryRow] = []
-        while True:
-            edge = max(edge - span, 0) if down else edge + span
-            if edge > latest:
-                edge = HIGHEST
-            async with self._ctx.db.turn() as db:
-                found += await db.many(EntryRow, query, self._home.actors, *start, edge, limit - len(found))
-            full = len(found) >= limit
-            if full or edge in (0, HIGHEST):
-                end = found[-1].id if full else min(edge, latest)
-                pace.learn(viewer_id, abs(end - begin), len(found))
-                return found
-            start = Position(edge, LOWEST if down else HIGHEST)
-            span = wider(span, len(found), limit)

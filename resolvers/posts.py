@@ -7,8 +7,18 @@ from typing import NamedTuple
 from dataloaders.database import Statements
 from dataloaders.entries import ENTRIES
 from dataloaders.posts import POSTS
-from dataloaders.rows import EntryRow, IdRow, KeyedPostRow, PostKey, PostRow, SlicedPostRow, time_of
+from dataloaders.rows import (
+    EntryRow,
+    IdRow,
+    KeyedPostRow,
+    PostKey,
+    PostRow,
+    SlicedPostRow,
+    UserIdRow,
+    time_of,
+)
 from dataloaders.slices import Position, Slice
+from dataloaders.ties import TIES
 from dataloaders.users import USERS
 from resolvers.context import Context, Viewer
 from resolvers.errors import Refusal, UserErrorCode, not_found
@@ -151,8 +161,11 @@ async def _write(
         return before
     if key is not None:
         await tx.run(POSTS["forget_idempotency_key"], author.id, key)
-    if parent is not None and await tx.maybe(PostRow, POSTS["lock_post"], *parent) is None:
-        raise not_found(Message.REPLY_TO_NOT_FOUND, "replyToId")
+    if parent is not None:
+        # A block takes the author's lock as well, so one that came since the gate was asked is seen here.
+        blocked = await tx.maybe(UserIdRow, TIES["blocked_either_way"], author.id, parent.author_id)
+        if blocked or await tx.maybe(PostRow, POSTS["lock_post"], *parent) is None:
+            raise not_found(Message.REPLY_TO_NOT_FOUND, "replyToId")
     post = await tx.one(
         PostRow, POSTS["insert_post"], author.id, text, text_direction(text), *(parent or (None, None)), key
     )

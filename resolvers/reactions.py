@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataloaders.database import Statements
 from dataloaders.entries import ENTRIES
 from dataloaders.posts import POSTS
-from dataloaders.rows import EntryRow, PostIdRow, PostRow
+from dataloaders.rows import EntryRow, PostIdRow, PostRow, UserIdRow
+from dataloaders.ties import TIES
 from resolvers.context import Context, Viewer
 from resolvers.errors import not_found
 from resolvers.events import ENTRY_ADDED, ENTRY_REMOVED, announce_changed_post, announce_entry
@@ -45,7 +46,8 @@ async def _change(ctx: Context, post_gid: str, change: Change) -> VisiblePost:
     async with ctx.db.transaction() as tx:
         # The post's row is the lock under which its counter and its event stay in step.
         post = await tx.maybe(PostRow, POSTS["lock_post"], *key)
-        if post is None:
+        blocked = await tx.maybe(UserIdRow, TIES["blocked_either_way"], viewer.id, key.author_id)
+        if post is None or blocked:
             raise not_found(Message.POST_NOT_FOUND, "postId")
         if await change(tx, viewer, post):
             await announce_changed_post(tx, key)

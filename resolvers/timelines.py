@@ -6,7 +6,8 @@ from dataloaders.entries import ENTRIES
 from dataloaders.rows import EntryKey, EntryRow
 from dataloaders.slices import Position
 from resolvers.context import Context
-from resolvers.home import HomeEntries, home_of
+from resolvers.home import home_of
+from resolvers.home_entries import HomeEntries
 from resolvers.paging import Page, page_request, read_page
 from resolvers.visibility import VisibleEntry, VisibleUser, visible_entries, visible_entry, visible_user
 

@@ -57,14 +57,49 @@ CROSS JOIN LATERAL (
 
 -- name: entries_of_many_down :many
 -- The entries of many accounts below a position and not older than $4: one descent of the index for each.
-SELECT actor_id, id, post_author_id, post_id, reply_to_author_id FROM entries
-WHERE actor_id = ANY($1::bigint[]) AND id <= $2 AND id >= $4 AND (id, actor_id) < ($2, $3)
-ORDER BY id DESC, actor_id DESC LIMIT $5;
+-- OFFSET 0 keeps the planner from walking everybody's entries in the wanted order instead.
+SELECT e.actor_id, e.id, e.post_author_id, e.post_id, e.reply_to_author_id
+FROM (
+    SELECT * FROM entries
+    WHERE actor_id = ANY($1::bigint[]) AND id <= $2 AND id >= $4 AND (id, actor_id) < ($2, $3) OFFSET 0
+) e ORDER BY e.id DESC, e.actor_id DESC LIMIT $5;
 
 -- name: entries_of_many_up :many
-SELECT actor_id, id, post_author_id, post_id, reply_to_author_id FROM entries
-WHERE actor_id = ANY($1::bigint[]) AND id >= $2 AND id <= $4 AND (id, actor_id) > ($2, $3)
-ORDER BY id, actor_id LIMIT $5;
+SELECT e.actor_id, e.id, e.post_author_id, e.post_id, e.reply_to_author_id
+FROM (
+    SELECT * FROM entries
+    WHERE actor_id = ANY($1::bigint[]) AND id >= $2 AND id <= $4 AND (id, actor_id) > ($2, $3) OFFSET 0
+) e ORDER BY e.id, e.actor_id LIMIT $5;
+
+-- name: entries_walked_down :many
+-- crosses owners: so many accounts are everywhere; nobody's entries are decoded but those that match.
+-- The newest $4 entries of all below a position, as far as they are by these accounts. IN … IS TRUE keeps the
+-- planner from making it a join: a hash is asked for each entry, in the index's order, until the limit is reached.
+SELECT e.actor_id, e.id, e.post_author_id, e.post_id, e.reply_to_author_id
+FROM (
+    SELECT * FROM entries WHERE id <= $2 AND (id, actor_id) < ($2, $3)
+    ORDER BY id DESC, actor_id DESC LIMIT $4
+) e WHERE (e.actor_id IN (SELECT unnest($1::bigint[]))) IS TRUE
+ORDER BY e.id DESC, e.actor_id DESC LIMIT $5;
+
+-- name: entries_walked_up :many
+-- crosses owners: so many accounts are everywhere; nobody's entries are decoded but those that match.
+SELECT e.actor_id, e.id, e.post_author_id, e.post_id, e.reply_to_author_id
+FROM (
+    SELECT * FROM entries WHERE id >= $2 AND (id, actor_id) > ($2, $3)
+    ORDER BY id, actor_id LIMIT $4
+) e WHERE (e.actor_id IN (SELECT unnest($1::bigint[]))) IS TRUE
+ORDER BY e.id, e.actor_id LIMIT $5;
+
+-- name: entry_at_depth_down :maybe
+-- crosses owners: the first entry that a walk of $3 entries did not reach; no row when it reached the end.
+SELECT actor_id, id FROM entries WHERE id <= $1 AND (id, actor_id) < ($1, $2)
+ORDER BY id DESC, actor_id DESC OFFSET $3 LIMIT 1;
+
+-- name: entry_at_depth_up :maybe
+-- crosses owners: the first entry that a walk of $3 entries did not reach; no row when it reached the end.
+SELECT actor_id, id FROM entries WHERE id >= $1 AND (id, actor_id) > ($1, $2)
+ORDER BY id, actor_id OFFSET $3 LIMIT 1;
 
 -- name: public_entries_down :many
 -- crosses owners: the public timeline is everybody's.
@@ -96,7 +131,3 @@ CROSS JOIN LATERAL (
     WHERE actor_id = k.actor_id AND id > k.from_id AND id = post_id AND reply_to_author_id IS NULL
     ORDER BY id LIMIT $3
 ) e ORDER BY k.nth, e.id;
-
--- name: newest_entry_id :maybe
--- crosses owners: how busy the server is, asked about once a minute to size the windows of large timelines.
-SELECT id FROM entries WHERE id = post_id AND reply_to_author_id IS NULL ORDER BY id DESC OFFSET $1 LIMIT 1;

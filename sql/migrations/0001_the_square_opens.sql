@@ -2,6 +2,7 @@
 -- Every table's primary key starts with its owner, so that tables can be distributed by it later;
 -- foreign keys stay inside one owner. See ARCHITECTURE.md, "The owner leads every key".
 SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = '60s';
 
 -- An id is its time: microseconds since 2025-01-01 UTC, shifted by 11 bits, plus a running number that
 -- keeps apart what falls into one microsecond. The database's clock alone gives them.
@@ -132,6 +133,7 @@ CREATE TABLE entries (
 );
 CREATE UNIQUE INDEX entries_reposts ON entries (actor_id, post_author_id, post_id) WHERE id <> post_id;
 CREATE INDEX entries_own_posts ON entries (actor_id, id) WHERE id = post_id AND reply_to_author_id IS NULL;
+CREATE INDEX entries_by_time ON entries (id, actor_id) INCLUDE (post_author_id, post_id, reply_to_author_id);
 CREATE INDEX entries_public ON entries (id, actor_id) WHERE id = post_id AND reply_to_author_id IS NULL;
 
 CREATE TABLE replies (
