@@ -9,14 +9,17 @@ import contextlib
 import errno
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from types import FrameType
 
 import asyncpg
+from prometheus_client import multiprocess
 
 from app.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedValkey
 from app.migrations import MigrationError, migrate
@@ -63,6 +66,7 @@ class Parent:
         self.valkey: EmbeddedValkey | None = None
         self.socket: socket.socket | None = None
         self.workers: list[Worker] = []
+        self.metrics_folder: str | None = None
         self.answered = False
         self._asked_to_stop = 0
 
@@ -113,8 +117,13 @@ class Parent:
         asyncio.run(migrate(settings.database_url))
         if settings.demo:
             seed_if_empty(settings.database_url)
+        environment = settings.environment()
+        if settings.workers > 1:
+            # Where the workers keep their numbers, so that any of them answers /metrics for all.
+            self.metrics_folder = tempfile.mkdtemp(prefix="maydan-metrics-")
+            environment["PROMETHEUS_MULTIPROC_DIR"] = self.metrics_folder
         for _ in range(settings.workers):
-            self.workers.append(Worker(settings, self.socket))
+            self.workers.append(Worker(environment, self.socket))
 
     def _watch(self) -> None:
         """Look after the children for as long as we serve."""
@@ -148,6 +157,8 @@ class Parent:
                 for worker in self.workers:
                     worker.kill()
             time.sleep(0.02)
+        if self.metrics_folder is not None:
+            shutil.rmtree(self.metrics_folder, ignore_errors=True)
         for server in (self.valkey, self.postgres):
             if server is not None:
                 server.stop(at_once=self._asked_to_stop > 1)
@@ -156,8 +167,8 @@ class Parent:
 class Worker:
     """One worker process and its successors."""
 
-    def __init__(self, settings: Settings, listening: socket.socket) -> None:
-        self._environment = os.environ | settings.environment()
+    def __init__(self, environment: dict[str, str], listening: socket.socket) -> None:
+        self._environment = os.environ | environment
         self._listening = listening
         self._not_before = 0.0
         self._start()
@@ -191,6 +202,8 @@ class Worker:
             f"maydan: a worker ended with status {self._process.returncode}; another starts", file=sys.stderr
         )
         os.close(self._lifeline)
+        if folder := self._environment.get("PROMETHEUS_MULTIPROC_DIR"):
+            multiprocess.mark_process_dead(self._process.pid, folder)  # type: ignore[no-untyped-call]
         self._start()
 
     def stop(self) -> None:

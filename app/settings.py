@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     )
     secret_key: SecretStr | None = Field(
         None,
-        description="At least 32 random characters (`openssl rand -base64 32`); refresh tokens and cursors rest on it. "
+        description="At least 32 random characters (`openssl rand -base64 32`); refresh tokens rest on it. "
         "Required outside demo mode.",
     )
     token_private_key: SecretStr | None = Field(
