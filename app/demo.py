@@ -2,10 +2,10 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
 
 from app.graphiql.routes import DemoAccount
+from app.parts import DEMO_TOKEN_LIFETIME, Parts, access_tokens
 from app.seed import DEMO_HANDLES, DEMO_PASSWORD
 from app.settings import Settings
 from app.tokens import AccessTokens
@@ -14,16 +14,10 @@ from dataloaders.rows import IdRow
 from dataloaders.users import USERS, user_ids_by_handles, users_by_ids
 from sql import load
 
-if TYPE_CHECKING:
-    from app.main import Parts
-
 SESSIONS = load("sessions")
 
-# A day of trying things out without refreshing.
-TOKEN_LIFETIME = timedelta(hours=24)
 
-
-def accounts_of(parts_of: "Callable[[], Parts]") -> Callable[[], Awaitable[list[DemoAccount]]]:
+def accounts_of(parts_of: Callable[[], Parts]) -> Callable[[], Awaitable[list[DemoAccount]]]:
     """The demo accounts with fresh tokens, for GraphiQL."""
 
     async def accounts() -> list[DemoAccount]:
@@ -49,15 +43,17 @@ async def _token(session: Session, tokens: AccessTokens, user_id: int) -> str:
     async with session.turn() as db:
         session_id = (await db.one(IdRow, USERS["new_id"])).id
         await db.run(
-            SESSIONS["insert_session"], user_id, session_id, secrets.token_bytes(32), now + TOKEN_LIFETIME
+            SESSIONS["insert_session"],
+            user_id,
+            session_id,
+            secrets.token_bytes(32),
+            now + DEMO_TOKEN_LIFETIME,
         )
-    return tokens.issue(user_id, session_id, now, TOKEN_LIFETIME)[0]
+    return tokens.issue(user_id, session_id, now, DEMO_TOKEN_LIFETIME)[0]
 
 
 async def token_for(settings: Settings, handle: str) -> str:
     """An access token for any account. Raises LookupError when there is none."""
-    from app.main import access_tokens
-
     assert settings.database_url is not None
     async with Database.connected(settings.database_url, size=1) as database, database.opened() as session:
         async with session.turn() as db:
@@ -68,8 +64,6 @@ async def token_for(settings: Settings, handle: str) -> str:
 
 
 async def _banner_accounts(settings: Settings) -> list[DemoAccount]:
-    from app.main import access_tokens
-
     assert settings.database_url is not None
     async with Database.connected(settings.database_url, size=1) as database, database.opened() as session:
         return await _accounts(session, access_tokens(settings))

@@ -1,18 +1,15 @@
 """For operators and load balancers: is it alive, is it ready, what are its numbers."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app import metrics
 from app.migrations import migrations
+from app.parts import Parts
 from dataloaders.database import DatabaseUnavailable
 from dataloaders.migrations import applied_migrations
-
-if TYPE_CHECKING:
-    from app.main import Parts
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -22,7 +19,7 @@ async def alive(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def ready(parts_of: "Callable[[], Parts]") -> Handler:
+def ready(parts_of: Callable[[], Parts]) -> Handler:
     """/readyz: 200 when requests can be served. Without Valkey it is degraded, and still 200: nothing is lost."""
 
     async def handler(_: Request) -> Response:
@@ -39,7 +36,7 @@ def ready(parts_of: "Callable[[], Parts]") -> Handler:
     return handler
 
 
-async def _database(parts: "Parts") -> str:
+async def _database(parts: Parts) -> str:
     try:
         async with parts.database.opened() as session, session.turn() as db:
             applied = await applied_migrations(db)
@@ -49,7 +46,7 @@ async def _database(parts: "Parts") -> str:
     return "ok" if not missing else "migrations are missing: run 'python -m app migrate'"
 
 
-def metrics_page(parts_of: "Callable[[], Parts]") -> Handler:
+def metrics_page(parts_of: Callable[[], Parts]) -> Handler:
     """/metrics, for Prometheus."""
 
     async def handler(_: Request) -> Response:

@@ -2,9 +2,6 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from datetime import timedelta
-from ipaddress import ip_network
 
 import structlog
 from starlette.applications import Starlette
@@ -15,36 +12,12 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from app import demo, health
-from app.auth import Door
 from app.graphiql.routes import graphiql_routes
-from app.graphql_http import GraphQLHttp
-from app.graphql_ws import GraphQLWebSocket
-from app.live import LiveHub
 from app.logs import configure_logs
-from app.passwords import Passwords
-from app.refresh import RefreshTokens
+from app.parts import Parts, started, token_keys
 from app.settings import Settings
-from app.tokens import AccessTokens, TokenKeys
-from dataloaders.database import Database
-from resolvers.context import Services
-
-# Where no PUBLIC_URL is set, so that a token holds whichever port the next start takes.
-ISSUER = "maydan"
 
 log = structlog.get_logger("maydan.main")
-
-
-@dataclass(slots=True)
-class Parts:
-    """What runs while the application does."""
-
-    settings: Settings
-    database: Database
-    hub: LiveHub
-    door: Door
-    http: GraphQLHttp
-    websocket: GraphQLWebSocket
-    stopping: bool = False
 
 
 class GraphQLEndpoint:
@@ -105,53 +78,6 @@ class Application:
         return JSONResponse(
             token_keys(self.settings).jwks(), headers={"cache-control": "public, max-age=300"}
         )
-
-
-def token_keys(settings: Settings) -> TokenKeys:
-    """The keys that sign and verify access tokens."""
-    assert settings.token_private_key is not None
-    return TokenKeys.from_settings(settings.token_private_key.get_secret_value(), settings.token_public_keys)
-
-
-def access_tokens(settings: Settings) -> AccessTokens:
-    """Issues and verifies access tokens."""
-    lifetime = timedelta(seconds=settings.access_token_seconds)
-    return AccessTokens(token_keys(settings), issuer=settings.public_url or ISSUER, lifetime=lifetime)
-
-
-async def started(settings: Settings, stack: AsyncExitStack) -> Parts:
-    """The parts, running until the stack is unwound."""
-    assert settings.database_url is not None
-    assert settings.redis_url is not None
-    database = await stack.enter_async_context(
-        Database.connected(settings.database_url, size=settings.database_pool_size)
-    )
-    # The longest life of a token that a revocation must outlast.
-    longest = demo.TOKEN_LIFETIME.total_seconds() if settings.demo else settings.access_token_seconds
-    hub = await stack.enter_async_context(
-        LiveHub.connected(database, settings.redis_url, token_seconds=longest + 60)
-    )
-    passwords = Passwords()
-    stack.push_async_callback(passwords.aclose)
-    tokens = access_tokens(settings)
-    services = Services(
-        bus=hub,
-        passwords=passwords,
-        access_tokens=tokens,
-        refresh_tokens=RefreshTokens(settings.secret),
-        refresh_lifetime=timedelta(days=settings.refresh_token_days),
-        limits=settings.limits,
-    )
-    proxies = [ip_network(text, strict=False) for text in settings.trusted_proxies]
-    door = Door(database, services, tokens, hub.is_revoked, proxies)
-    return Parts(
-        settings,
-        database,
-        hub,
-        door,
-        GraphQLHttp(door, max_body_bytes=settings.max_body_bytes),
-        GraphQLWebSocket(door, hub),
-    )
 
 
 def create_application(settings: Settings) -> tuple[Application, Starlette]:
