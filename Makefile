@@ -28,7 +28,7 @@ test: $(DEV) ## Run the tests, on servers and data of their own.
 	@exec $(BIN)/python -m pytest -n $(JOBS) -m "not browser" $(ARGS)
 
 test-browser: $(DEV) ## Run the tests that drive a Chromium (Debian: apt install chromium).
-	@exec $(BIN)/python -m pytest -m browser $(ARGS)
+	@exec $(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
 check: $(DEV) ## Run all static checks: format, lint, types, layout, house rules, migrations.
 	$(BIN)/ruff format --check .
