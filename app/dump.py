@@ -18,7 +18,7 @@ _NOISE = re.compile(
 def dump_schema(dsn: str) -> str:
     """The schema as text, the same for the same migrations. Raises RuntimeError when pg_dump fails."""
     program = PACKAGE / "pginstall" / "bin" / "pg_dump"
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603 - our own pg_dump
         [program, "--schema-only", "--no-owner", "--no-privileges", "--exclude-table=schema_migrations", dsn],
         capture_output=True,
         text=True,

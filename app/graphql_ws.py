@@ -4,8 +4,9 @@ Source: enisdenjo/graphql-ws, PROTOCOL.md. The older subprotocol "graphql-ws" is
 """
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
-from typing import Any
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing, suppress
+from typing import Any, cast
 
 import structlog
 from graphql import OperationType
@@ -228,12 +229,16 @@ class Connection:
     async def _stream(self, id: str, operation: Operation, request_id: str) -> None:
         context = self._door.context(self._viewer, self._headers, self._peer)
         try:
-            async for payload in stream(operation, context, request_id):
-                if payload["data"] is None and "path" not in payload.get("errors", [{}])[0]:
-                    # It did not begin.
-                    await self._tell({"id": id, "type": "error", "payload": payload["errors"]})
-                    return
-                await self._tell({"id": id, "type": "next", "payload": payload})
+            payloads = cast(AsyncGenerator[dict[str, Any], None], stream(operation, context, request_id))
+            async with aclosing(payloads):
+                async for payload in payloads:
+                    # However long sending takes, it holds no connection of the pool.
+                    await context.db.release()
+                    if payload["data"] is None and "path" not in payload.get("errors", [{}])[0]:
+                        # It did not begin.
+                        await self._tell({"id": id, "type": "error", "payload": payload["errors"]})
+                        return
+                    await self._tell({"id": id, "type": "next", "payload": payload})
             await self._tell({"id": id, "type": "complete"})
         except TooSlow:
             # 1013, "try again later": the client comes back with its cursor.

@@ -176,7 +176,7 @@ class Worker:
     def _start(self) -> None:
         read, self._lifeline = os.pipe()
         descriptors = (self._listening.fileno(), read)
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(  # noqa: S603 - this program itself
             [sys.executable, "-m", "app.worker", *map(str, descriptors)],
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -203,7 +203,7 @@ class Worker:
         )
         os.close(self._lifeline)
         if folder := self._environment.get("PROMETHEUS_MULTIPROC_DIR"):
-            multiprocess.mark_process_dead(self._process.pid, folder)  # type: ignore[no-untyped-call]
+            multiprocess.mark_process_dead(self._process.pid, folder)  # type: ignore[no-untyped-call]  # it has no types
         self._start()
 
     def stop(self) -> None:
@@ -256,7 +256,7 @@ def open_socket(host: str, port: int | None) -> socket.socket:
 
 def answers(settings: Settings) -> bool:
     """Whether the API answers on its port."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(settings.host, settings.host)  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
     connection = http.client.HTTPConnection(host, settings.port, timeout=0.5)
     try:
         connection.request("GET", "/healthz")

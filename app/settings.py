@@ -213,7 +213,7 @@ class Settings(BaseSettings):
         """Where clients reach this server, without a slash at the end."""
         if self.public_url:
             return self.public_url
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104 - compared, not bound
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port or 8000}"
 
     def environment(self, **changes: str) -> dict[str, str]:

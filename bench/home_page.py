@@ -162,8 +162,8 @@ async def measure(dsn: str, meter: Meter, viewers: dict[tuple[int, str], int], r
     services = Services(
         bus=NoBus(),
         passwords=None,  # type: ignore[arg-type]  # a page needs no passwords and tokens
-        access_tokens=None,  # type: ignore[arg-type]
-        refresh_tokens=None,  # type: ignore[arg-type]
+        access_tokens=None,  # type: ignore[arg-type]  # a page needs none
+        refresh_tokens=None,  # type: ignore[arg-type]  # a page needs none
         refresh_lifetime=timedelta(days=1),
         limits=Limits(),
     )

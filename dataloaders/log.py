@@ -37,9 +37,11 @@ async def log_of_owners(
     return await db.many(LogRow, LOG["log_of_owners"], PART, owners, after, up_to, limit)
 
 
-async def public_log(db: Statements, after: int, up_to: int, limit: int) -> list[LogRow]:
-    """At most `limit` public events above `after` and up to `up_to`, in order."""
-    return await db.many(LogRow, LOG["public_log"], PART, after, up_to, limit)
+async def public_log(
+    db: Statements, viewer_id: int | None, after: int, up_to: int, limit: int
+) -> list[LogRow]:
+    """At most `limit` public events, and changes of the viewer's ties, above `after` and up to `up_to`, in order."""
+    return await db.many(LogRow, LOG["public_log"], PART, viewer_id, after, up_to, limit)
 
 
 async def sessions_revoked_lately(db: Statements, seconds: float) -> list[int]:
@@ -90,7 +92,11 @@ async def carry_fanout(db: Statements, limit: int) -> bool:
                 row.actor_id,
                 job.kind,
                 False,
-                {"post": [job.author_id, job.post_id], "entry": [row.actor_id, row.entry_id]},
+                {
+                    "post": [job.author_id, job.post_id],
+                    "entry": [row.actor_id, row.entry_id],
+                    "change": job.id,
+                },
             )
             for row in reposters
         ],
@@ -109,6 +115,6 @@ async def carry_fanout(db: Statements, limit: int) -> bool:
 
 async def trim(db: Statements, seconds: float, limit: int) -> None:
     """Drop old events and what else has served its time."""
-    await db.run(LOG["trim_log"], seconds, limit)
+    await db.run(LOG["trim_log"], PART, seconds, limit)
     await db.run(LOG["trim_changes"])
     await db.run(SESSIONS["trim_throttles"])

@@ -108,6 +108,8 @@ class IdsRow(NamedTuple):
 
 
 class PostRow(NamedTuple):
+    """A post as stored, deleted ones excepted."""
+
     author_id: int
     id: int
     text: str

@@ -24,8 +24,17 @@ SELECT number, owner_id, kind, public, data FROM log
 WHERE part = $1 AND owner_id = ANY($2::bigint[]) AND number > $3 AND number <= $4 ORDER BY number LIMIT $5;
 
 -- name: public_log :many
-SELECT number, owner_id, kind, public, data FROM log
-WHERE part = $1 AND public AND number > $2 AND number <= $3 ORDER BY number LIMIT $4;
+-- What is public above $3 and up to $4, whoever it is of, and what changes the ties of $2.
+SELECT number, owner_id, kind, public, data FROM (
+    (
+        SELECT number, owner_id, kind, public, data FROM log
+        WHERE part = $1 AND public AND number > $3 AND number <= $4 ORDER BY number LIMIT $5
+    ) UNION ALL (
+        SELECT number, owner_id, kind, public, data FROM log
+        WHERE part = $1 AND owner_id = $2 AND kind = 'ties_changed' AND NOT public
+          AND number > $3 AND number <= $4 ORDER BY number LIMIT $5
+    )
+) AS both_kinds ORDER BY number LIMIT $5;
 
 -- name: take_lease :maybe
 -- A row when $2 holds the lease for the part now: it did before, or the holder has not beaten for $3 seconds.
@@ -73,17 +82,20 @@ WITH due AS MATERIALIZED (
     UPDATE changes c SET pending = false, sent_at = clock_timestamp() FROM due d
     WHERE c.author_id = d.author_id AND c.post_id = d.post_id
     RETURNING c.author_id, c.post_id
-), announced AS (
-    INSERT INTO outbox (owner_id, kind, public, data)
-    SELECT s.author_id, 'post_changed', p.reply_to_id IS NULL,
-           jsonb_build_object('post', jsonb_build_array(s.author_id, s.post_id))
-    FROM sent s JOIN posts p ON p.author_id = s.author_id AND p.id = s.post_id
-    WHERE p.deleted_at IS NULL
 ), carried AS (
     INSERT INTO fanouts (author_id, post_id, kind)
     SELECT s.author_id, s.post_id, 'post_changed' FROM sent s
     JOIN posts p ON p.author_id = s.author_id AND p.id = s.post_id
     WHERE p.deleted_at IS NULL AND p.repost_count > 0
+    RETURNING author_id, post_id, id
+), announced AS (
+    -- "change" says that this and what the job sends are the same news.
+    INSERT INTO outbox (owner_id, kind, public, data)
+    SELECT s.author_id, 'post_changed', p.reply_to_id IS NULL,
+           jsonb_build_object('post', jsonb_build_array(s.author_id, s.post_id), 'change', c.id)
+    FROM sent s JOIN posts p ON p.author_id = s.author_id AND p.id = s.post_id
+    LEFT JOIN carried c ON c.author_id = s.author_id AND c.post_id = s.post_id
+    WHERE p.deleted_at IS NULL
 )
 SELECT count(*) AS sent FROM sent;
 
@@ -102,8 +114,8 @@ UPDATE fanouts SET after_actor = $3 WHERE author_id = $1 AND id = $2;
 DELETE FROM fanouts WHERE author_id = $1 AND id = $2;
 
 -- name: trim_log :run
--- crosses owners: what is older than $1 seconds, at most $2 rows at a time.
+-- What is older than $2 seconds, at most $3 rows at a time.
 DELETE FROM log l USING (
-    SELECT part, number FROM log WHERE part = 0 AND logged_at < now() - make_interval(secs => $1)
-    ORDER BY number LIMIT $2
-) old WHERE l.part = old.part AND l.number = old.number;
+    SELECT number FROM log WHERE part = $1 AND logged_at < now() - make_interval(secs => $2)
+    ORDER BY number LIMIT $3
+) old WHERE l.part = $1 AND l.number = old.number;

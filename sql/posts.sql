@@ -3,8 +3,9 @@
 SELECT p.author_id, p.id, p.text, p.direction, p.reply_to_author_id, p.reply_to_id,
        p.like_count, p.repost_count, p.reply_count, p.idempotency_key
 FROM unnest($1::bigint[], $2::bigint[]) AS k (author_id, id)
-JOIN posts p ON p.author_id = k.author_id AND p.id = k.id
-WHERE p.author_id = ANY($1) AND p.deleted_at IS NULL;
+CROSS JOIN LATERAL (
+    SELECT * FROM posts WHERE author_id = k.author_id AND id = k.id AND deleted_at IS NULL LIMIT 1
+) p;
 
 -- name: insert_post :one
 INSERT INTO posts (author_id, id, text, direction, reply_to_author_id, reply_to_id, idempotency_key)
@@ -59,12 +60,13 @@ INSERT INTO likes (user_id, author_id, post_id) VALUES ($1, $2, $3) ON CONFLICT 
 DELETE FROM likes WHERE user_id = $1 AND author_id = $2 AND post_id = $3 RETURNING post_id;
 
 -- name: marks_of_viewer :many
--- Which of these posts the viewer liked and reposted: both tables are the viewer's own.
+-- Which of these posts the viewer liked and reposted: both tables are the viewer's own. OFFSET 0 asks for each post;
+-- the planner would rather read all that a viewer ever liked.
 SELECT k.author_id, k.id,
-       EXISTS (SELECT FROM likes l WHERE l.user_id = $1 AND l.author_id = k.author_id AND l.post_id = k.id)
-           AS liked,
+       EXISTS (SELECT FROM likes l WHERE l.user_id = $1 AND l.author_id = k.author_id AND l.post_id = k.id
+               OFFSET 0) AS liked,
        EXISTS (SELECT FROM entries e WHERE e.actor_id = $1 AND e.post_author_id = k.author_id
-               AND e.post_id = k.id AND e.id <> e.post_id) AS reposted
+               AND e.post_id = k.id AND e.id <> e.post_id OFFSET 0) AS reposted
 FROM unnest($2::bigint[], $3::bigint[]) AS k (author_id, id);
 
 -- name: replies_down :many

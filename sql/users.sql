@@ -29,9 +29,6 @@ INSERT INTO credentials (user_id, email, password_hash) VALUES ($1, $2, $3);
 -- name: password_hash :maybe
 SELECT password_hash FROM credentials WHERE user_id = $1;
 
--- name: replace_password_hash :run
-UPDATE credentials SET password_hash = $2 WHERE user_id = $1;
-
 -- name: lock_users :many
 -- In key order, so that two who act on each other at the same moment never deadlock.
 SELECT id FROM users WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE;

@@ -20,14 +20,11 @@ ENTRY = (
     "id enteredAt repostedBy { handle } post { id text author { handle } likeCount repostCount replyCount }"
 )
 EVENT = (
-    """
-    __typename liveCursor
-    ... on TimelineEntryAdded { edge { cursor sortKey node { %s } } }
-    ... on TimelinePostUpdated { post { id text author { handle } likeCount repostCount replyCount } }
-    ... on TimelineEntryRemoved { entryId unavailablePostId }
-"""
-    % ENTRY
-)  # noqa: UP031 - braces are GraphQL's here
+    "__typename liveCursor "
+    f"... on TimelineEntryAdded {{ edge {{ cursor sortKey node {{ {ENTRY} }} }} }} "
+    "... on TimelinePostUpdated { post { id text author { handle } likeCount repostCount replyCount } } "
+    "... on TimelineEntryRemoved { entryId unavailablePostId }"
+)
 
 
 @dataclass(frozen=True)
@@ -215,10 +212,10 @@ class Socket:
 
 @dataclass
 class Stream:
-    """The events of one subscription."""
+    """The events of one subscription to the root field `name`."""
 
     socket: Socket
-    field: str
+    name: str
     events: list[dict[str, Any]] = field(default_factory=list)
 
     async def next(self, patience: float = EVENT_PATIENCE) -> dict[str, Any]:
@@ -226,7 +223,7 @@ class Stream:
         message = await self.socket.receive(patience)
         assert message["type"] == "next", message
         assert "errors" not in message["payload"], message
-        event: dict[str, Any] = message["payload"]["data"][self.field]
+        event: dict[str, Any] = message["payload"]["data"][self.name]
         self.events.append(event)
         return event
 

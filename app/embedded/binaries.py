@@ -102,7 +102,7 @@ def _runs(folder: Path, user: ServerUser) -> bool:
     """Whether the user can run both binaries and read what they load."""
     try:
         for name in ("postgres", "initdb"):
-            subprocess.run(  # noqa: S603
+            subprocess.run(  # noqa: S603 - programs of the package
                 [folder / name, "--version"],
                 check=True,
                 capture_output=True,

@@ -121,7 +121,7 @@ class Keeper:
         """Signal a server whose keeper was killed, when its process id still belongs to such a server."""
         try:
             pid = int(Path(self.task["pid_file"] or self.task["state_file"]).read_text().split("\n")[0])
-            words = subprocess.check_output(["ps", "-p", str(pid), "-o", "args="], text=True)  # noqa: S603, S607
+            words = subprocess.check_output(["ps", "-p", str(pid), "-o", "args="], text=True)  # noqa: S603, S607 - ps, with a number
             if Path(self.task["command"][0]).name in words:
                 os.kill(pid, number)
         except (OSError, ValueError, subprocess.CalledProcessError):
@@ -163,7 +163,7 @@ class Keeper:
             self._libc.prctl(PR_SET_PDEATHSIG, self.task["stop_signal"], 0, 0, 0)
             if os.getppid() != keeper:
                 os._exit(0)
-        os.execv(self.task["command"][0], self.task["command"])  # noqa: S606
+        os.execv(self.task["command"][0], self.task["command"])  # noqa: S606 - the command is ours
 
     def _watch(self) -> None:
         """Wait until the server has ended; stop it when told to leave."""

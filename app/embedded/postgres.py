@@ -166,7 +166,7 @@ class EmbeddedPostgres:
             statement,
         ]
         dsn = self.dsn("postgres", role=SUPERUSER)
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603 - programs of the package
             [*command, dsn], capture_output=True, text=True, env={"LC_ALL": "C"}, start_new_session=True
         )
         if done.returncode != 0:
@@ -245,7 +245,7 @@ def _initialise(folder: Path, data: Path, programs: Path, user: ServerUser) -> N
     ]
     if user.switch:
         os.chown(making, user.uid, user.gid)
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603 - programs of the package
         command,
         capture_output=True,
         text=True,

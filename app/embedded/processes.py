@@ -101,7 +101,7 @@ def _temporary_folders() -> list[Path]:
         if runtime and os.path.isdir(runtime) and os.stat(runtime).st_uid == os.geteuid()
         else []
     )
-    return [*mine, Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]  # noqa: S108
+    return [*mine, Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]  # noqa: S108 - only looked at for room
 
 
 def _open_to_all(folder: Path) -> bool:
@@ -141,7 +141,7 @@ class Kept:
         self._log_begin = log.stat().st_size if log.exists() else 0
         read, write = os.pipe()
         with open(log, "ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603 - the command is ours
                 [sys.executable, "-I", "-S", keeper.__file__, json.dumps(self._task)],
                 stdin=read,
                 stdout=output,

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 # All of Maydan's keys and channels share this tag, so that they stay together in a cluster.
@@ -37,7 +39,13 @@ class WakeBus:
     @asynccontextmanager
     async def connected(cls, url: str, heard: dict[str, Callable[[], None]]) -> "AsyncIterator[WakeBus]":
         """A bus; `heard` is called, by channel, for each wake-up, our own included."""
-        redis = Redis.from_url(url, socket_connect_timeout=ANSWER_TIMEOUT, socket_timeout=ANSWER_TIMEOUT)
+        redis = Redis.from_url(
+            url,
+            socket_connect_timeout=ANSWER_TIMEOUT,
+            socket_timeout=ANSWER_TIMEOUT,
+            # Once more at once, for a connection that broke since; the pauses are ours.
+            retry=Retry(NoBackoff(), 1),
+        )
         bus = cls(redis, heard)
         tasks = [asyncio.create_task(bus._publish()), asyncio.create_task(bus._listen())]
         try:

@@ -18,11 +18,10 @@ from dataloaders.rows import LogRow
 from resolvers.context import Batch
 from resolvers.errors import TooSlow
 from resolvers.events import SESSION_REVOKED
+from resolvers.live import QUIET
 
 # Seconds. Without a wake-up the log is looked at so often; revocations must arrive within one second.
 LOOK_EVERY = 0.25
-# A quiet stream says where it is at least every ten minutes; phones' networks may take a while.
-QUIET = 300.0
 # Events a listener may fall behind before it is closed; it comes back with its cursor.
 QUEUE = 1000
 READ = 500
@@ -67,8 +66,10 @@ class HubListener:
                 async with asyncio.timeout(QUIET):
                     await self._wake.wait()
             except TimeoutError:
-                yield Batch([], self._hub.seen, quiet=True)
-                continue
+                # Something may have come in the very moment in which the patience ended.
+                if not self._wake.is_set():
+                    yield Batch([], self._hub.seen, quiet=True)
+                    continue
             self._wake.clear()
             if self._too_slow:
                 raise TooSlow
@@ -199,7 +200,7 @@ class LiveHub:
                 pass
             self._wake.clear()
             try:
-                await self._look()
+                await self._look(doubting=failing)
                 failing = False
             except DatabaseUnavailable as error:
                 if not failing:
@@ -208,17 +209,21 @@ class LiveHub:
             except Exception:
                 log.exception("hub failed and goes on")
 
-    async def _look(self) -> None:
+    async def _look(self, *, doubting: bool = False) -> None:
+        """Read on. `doubting`: the database was away, so it may have come back as another one."""
         async with self._database.opened() as session, session.turn() as db:
             while True:
                 rows = await log_after(db, self.seen, READ)
-                if rows and rows[0].number == self.seen + 1:
+                if rows and rows[0].number == self.seen + 1 and not doubting:
                     self._hand_out(rows)
                     if len(rows) == READ:
                         continue
                     break
                 # Nothing new, or a gap: the log was trimmed or restored under us.
                 head = await log_head(db)
+                if doubting and head.epoch == self._epoch:
+                    doubting = False
+                    continue
                 if head.epoch != self._epoch or head.number < self.seen or rows:
                     log.warning("the log does not go on where it was", seen=self.seen, head=head.number)
                     self._epoch, self.seen = head

@@ -16,7 +16,7 @@ from dataloaders.rows import ID_EPOCH
 from dataloaders.users import USERS
 from resolvers.text import normalize_password
 
-DEMO_PASSWORD = "maydan-demo-password"  # noqa: S105
+DEMO_PASSWORD = "maydan-demo-password"  # noqa: S105 - known to all, demo accounts only
 
 Tell = Callable[[str, int, int], None]
 

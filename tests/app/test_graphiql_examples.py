@@ -26,7 +26,7 @@ def operation_of(example: Example) -> OperationDefinitionNode:
 def test_an_example_runs_against_the_schema(example: Example, schema: GraphQLSchema) -> None:
     assert validate(schema, parse(example.query)) == []
     given = json.loads(example.variables)
-    coerced = get_variable_values(schema, operation_of(example).variable_definitions, given)
+    coerced = get_variable_values(schema, operation_of(example).variable_definitions or (), given)
     assert not isinstance(coerced, list), coerced
 
 

@@ -159,7 +159,7 @@ def test_whatever_dies_while_serving_comes_back(serve: Callable[..., Serving], f
     for server in ("postgres", "valkey"):
         before = server_pid(folder, server)
         os.kill(before, signal.SIGKILL)
-        eventually(lambda name=server, old=before: server_pid(folder, name) not in (0, old))  # type: ignore[misc]
+        eventually(lambda name=server, old=before: server_pid(folder, name) not in (0, old))  # type: ignore[misc]  # mypy cannot infer a lambda's defaults
         eventually(lambda: serving.get("/readyz") == 200)
     assert serving.end() == 0
 
