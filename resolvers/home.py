@@ -90,7 +90,8 @@ async def admit(ctx: Context, home: Home, entries: Sequence[EntryRow]) -> list[V
         and (entry.is_repost or reply_comes_in(entry.actor_id, entry.reply_to_author_id, home))
     ]
     visible = [entry for entry in await visible_entries(ctx, fitting) if entry is not None]
-    reposts = await home_reposts(ctx, home, (entry.row.post_key for entry in visible if entry.row.is_repost))
+    # Asked for all of them, so that the number of statements does not depend on what is on the page.
+    reposts = await home_reposts(ctx, home, (entry.row.post_key for entry in visible))
     shown = {
         entry.row.key: entry
         for entry in visible

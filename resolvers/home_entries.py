@@ -51,11 +51,13 @@ class HomeEntries:
             return await self._read(OF_FEW[down], *start, limit)
         found = await self._read(WALKED[down], *start, self._walk, limit)
         if len(found) < limit:
-            found += await self._beyond(start, down, limit - len(found))
+            # Not from where the walk ended: entries that came since have moved that place.
+            last = self.position(found[-1]) if found else start
+            found += await self._beyond(start, last, down, limit - len(found))
         return found
 
-    async def _beyond(self, start: Position, down: bool, limit: int) -> list[EntryRow]:
-        """What lies beyond the walk."""
+    async def _beyond(self, start: Position, last: Position, down: bool, limit: int) -> list[EntryRow]:
+        """What lies beyond the walk from `start` on that found nothing after `last`."""
         async with self._ctx.db.turn() as db:
             reached = await db.maybe(EntryKey, DEPTH[down], *start, self._walk)
         if reached is None:
@@ -63,15 +65,15 @@ class HomeEntries:
         # Server and database may differ in their clocks; the last span is open.
         latest = id_at(datetime.now(UTC) + timedelta(minutes=1))
         span = max(abs(min(start.id, latest) - reached.id), SHORTEST_SPAN)
-        position = Position(reached.id, reached.actor_id + (1 if down else -1))
+        edge = reached.id
         found: list[EntryRow] = []
-        while len(found) < limit and position.id not in (0, HIGHEST):
+        while len(found) < limit and edge not in (0, HIGHEST):
             span *= WIDER
-            edge = max(position.id - span, 0) if down else position.id + span
-            if edge > latest:
+            edge = max(edge - span, 0) if down else edge + span
+            if not down and edge > latest:
                 edge = HIGHEST
-            found += await self._read(OF_MANY[down], *position, edge, limit - len(found))
-            position = Position(edge, LOWEST if down else HIGHEST)
+            found += await self._read(OF_MANY[down], *last, edge, limit - len(found))
+            last = Position(edge, LOWEST if down else HIGHEST)
         return found
 
     async def _read(self, query: Query, *values: int) -> list[EntryRow]:

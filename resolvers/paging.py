@@ -75,7 +75,8 @@ def decode_cursor(kind: str, text: str) -> Position:
         position = Position(*struct.unpack(">qq", data[1:]))
     except (ValueError, binascii.Error, struct.error):
         position = Position(LOWEST, LOWEST)
-    if position.id < 0 or position.tie < 0 or encode_cursor(kind, position) != text:
+    # Nothing stands at the ends of the range, and from just within it a page can step to either side.
+    if not all(0 < part < HIGHEST for part in position) or encode_cursor(kind, position) != text:
         raise InvalidCursor("This cursor does not belong to this list. Start again from the top.")
     return position
 

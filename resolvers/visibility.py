@@ -94,11 +94,12 @@ async def visible_entries(ctx: Context, rows: Sequence[EntryRow]) -> list[Visibl
     """The entries whose post may be seen and whose actor is not hidden either, in the order given."""
     if not rows:
         return []
+    # Of authors and actors at once: who brought a post in costs no statement of its own.
+    ties = await ties_to(ctx, [row.actor_id for row in rows] + [row.post_author_id for row in rows])
     posts = await visible_posts(ctx, [row.post_key for row in rows])
-    ties = await ties_to(ctx, [row.actor_id for row in rows])
     return [
         VisibleEntry(row, post) if post is not None and why_post_hidden(tie) is None else None
-        for row, post, tie in zip(rows, posts, ties, strict=True)
+        for row, post, tie in zip(rows, posts, ties[: len(rows)], strict=True)
     ]
 
 

@@ -124,20 +124,19 @@ def test_another_user_of_the_machine_does_not_get_in(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("server", ["postgres", "valkey"])
-def test_a_killed_server_is_back_within_a_second_or_so(folder: Path, server: str) -> None:
+def test_a_killed_server_comes_back_with_its_data(folder: Path, server: str) -> None:
     if server == "postgres":
         with EmbeddedPostgres(folder) as postgres:
             postgres.psql("CREATE TABLE kept AS SELECT 7 AS n")
             before = state(folder, server)
             postgres.kill()
-            took = eventually(lambda: state(folder, server)[0] not in (0, before[0]) and works(postgres))
+            eventually(lambda: state(folder, server)[0] not in (0, before[0]) and works(postgres))
             assert postgres.psql("SELECT n FROM kept").strip() == "7"
     else:
         with EmbeddedValkey(folder) as valkey:
             before = state(folder, server)
             valkey.kill()
-            took = eventually(lambda: state(folder, server)[0] not in (0, before[0]) and valkey.answers())
-    assert took < 5  # about 0.3 on an idle machine
+            eventually(lambda: state(folder, server)[0] not in (0, before[0]) and valkey.answers())
 
 
 def test_a_killed_keeper_takes_the_server_along_and_is_replaced(folder: Path) -> None:
