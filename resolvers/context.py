@@ -109,7 +109,7 @@ class Limits(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the process provides to use cases, wired in app/main.py."""
+    """What the process provides to use cases, wired in app/parts.py."""
 
     bus: Bus
     passwords: PasswordHasher

@@ -21,10 +21,14 @@ class EntryEvent(NamedTuple):
 
 
 class PostEvent(NamedTuple):
-    """A post went or changed; the entry is the one of the owner under whom this was logged."""
+    """A post went or changed; the entry is the one of the owner under whom this was logged.
+
+    `change` grows with each change of a post that was reposted: several owners' logs carry the same one.
+    """
 
     post: PostKey
     entry: tuple[int, int] | None
+    change: int = 0
 
 
 def entry_event(row: LogRow) -> EntryEvent:
@@ -35,7 +39,7 @@ def entry_event(row: LogRow) -> EntryEvent:
 def post_event(row: LogRow) -> PostEvent:
     """Read a post_removed or post_changed event."""
     entry = row.data.get("entry")
-    return PostEvent(PostKey(*row.data["post"]), tuple(entry) if entry else None)
+    return PostEvent(PostKey(*row.data["post"]), tuple(entry) if entry else None, row.data.get("change") or 0)
 
 
 async def announce_entry(tx: Statements, kind: str, entry: EntryRow) -> None:

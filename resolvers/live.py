@@ -9,56 +9,35 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import NamedTuple, TypeVar
 
-from dataloaders.log import log_floor, log_head, log_of_owners, public_log
-from dataloaders.rows import EntryKey, HeadRow, LogRow, PostKey
-from resolvers import events as what
+from dataloaders.database import DatabaseUnavailable
+from dataloaders.log import log_floor, log_head
+from dataloaders.rows import HeadRow, LogRow
 from resolvers.context import Context, Listener
 from resolvers.errors import InvalidCursor
-from resolvers.home import Home, admit, home_of, home_reposts, rests
+from resolvers.feeds import Feed, Happening, HomeFeed, PublicFeed
 from resolvers.timelines import HOME, PUBLIC
-from resolvers.visibility import (
-    VisibleEntry,
-    VisiblePost,
-    ties_to,
-    visible_entries,
-    visible_posts,
-    why_post_hidden,
-)
 
 # Whoever missed more is told to fetch the page again, which is cheaper for both sides.
 MOST_REPLAYED = 10_000
 # Events resolved together share their reads; what was resolved longer ago is resolved again before it is sent.
 TOGETHER = 25
 FRESH_SECONDS = 0.25
+# Missed events are read so many at a time.
+CHUNK = 200
 # A stream says Reset at most so often (seconds).
 RESET_EVERY = 1.0
+# Seconds. A stream that told nothing for so long says where it is; clients are promised ten minutes.
+QUIET = 300.0
+# Seconds until what could not be read is read again.
+RETRY_EVERY = 0.25
+
+Read = TypeVar("Read")
 _CURSOR = re.compile(r"([a-z])\.([0-9a-z]{1,32})\.([0-9]{1,18})")
-
-
-class Added(NamedTuple):
-    """An entry came in; clients add or replace it by its id."""
-
-    cursor: str
-    entry: VisibleEntry
-
-
-class Updated(NamedTuple):
-    """A post's counters moved."""
-
-    cursor: str
-    post: VisiblePost
-
-
-class Removed(NamedTuple):
-    """An entry left; `post` is set when the post itself is gone."""
-
-    cursor: str
-    entry: EntryKey
-    post: PostKey | None
 
 
 class CaughtUp(NamedTuple):
@@ -73,7 +52,7 @@ class Reset(NamedTuple):
     cursor: str
 
 
-LiveEvent = Added | Updated | Removed | CaughtUp | Reset
+LiveEvent = Happening | CaughtUp | Reset
 
 
 def live_cursor(kind: str, epoch: str, number: int) -> str:
@@ -100,163 +79,6 @@ def read_live_cursor(kind: str, text: str) -> HeadRow:
 async def page_cursor(ctx: Context, kind: str) -> str:
     """The liveCursor of a page: the position that was taken before the page was read."""
     return live_cursor(kind, *await ctx.position())
-
-
-class Feed(Protocol):
-    """One timeline's selection of events, and what they mean to its viewer."""
-
-    kind: str
-
-    async def load(self, listener: Listener) -> None:
-        """Read whose events come in, and listen to them."""
-
-    async def missed(self, after: int, up_to: int, limit: int) -> list[LogRow]:
-        """Events of this timeline from the log."""
-
-    def resets(self, row: LogRow) -> bool:
-        """Whether the event changes more than events can tell."""
-
-    async def resolve(self, rows: Sequence[LogRow]) -> list[list[Added | Updated | Removed]]:
-        """What each event means to the viewer now; their cursors are filled in by the stream."""
-
-
-class HomeFeed:
-    """The home timeline: events of the accounts that the viewer follows, and their own."""
-
-    kind = HOME
-
-    def __init__(self, ctx: Context) -> None:
-        self._ctx = ctx
-        self._home: Home
-
-    async def load(self, listener: Listener) -> None:
-        self._home = await home_of(self._ctx)
-        listener.widen(self._home.actors)
-
-    async def missed(self, after: int, up_to: int, limit: int) -> list[LogRow]:
-        async with self._ctx.db.turn() as db:
-            return await log_of_owners(db, self._home.actors, after, up_to, limit)
-
-    def resets(self, row: LogRow) -> bool:
-        return row.kind == what.TIES_CHANGED and row.owner_id == self._home.viewer.id
-
-    async def resolve(self, rows: Sequence[LogRow]) -> list[list[Added | Updated | Removed]]:
-        ctx, home = self._ctx, self._home
-        came = [what.entry_event(row).entry for row in rows if row.kind == what.ENTRY_ADDED]
-        shown = {entry.row.key: entry for entry in await admit(ctx, home, came) if entry is not None}
-        posts = await _posts_of(ctx, rows)
-        touched = await self._touched(rows)
-        meaning: list[list[Added | Updated | Removed]] = []
-        for row in rows:
-            found: list[Added | Updated | Removed] = []
-            if row.kind == what.ENTRY_ADDED:
-                entry = what.entry_event(row).entry
-                if entry.key in shown:
-                    found.append(Added("", shown[entry.key]))
-            elif row.kind == what.ENTRY_REMOVED:
-                entry = what.entry_event(row).entry
-                found.append(Removed("", entry.key, None))
-            else:
-                found += _post_meaning(row, posts)
-            found += touched.get(row.number, [])
-            meaning.append(found)
-        return meaning
-
-    async def _touched(self, rows: Sequence[LogRow]) -> dict[int, list[Added | Removed]]:
-        """Reposts by others that a repost uncovers when it goes, or covers when it was committed late."""
-        ctx, home = self._ctx, self._home
-        reposts = [
-            (row, what.entry_event(row).entry)
-            for row in rows
-            if row.kind in (what.ENTRY_ADDED, what.ENTRY_REMOVED) and what.entry_event(row).entry.is_repost
-        ]
-        others = await home_reposts(ctx, home, (entry.post_key for _, entry in reposts))
-        later = {
-            row.number: [
-                entry._replace(actor_id=other.actor_id, id=other.entry_id)
-                for other in others[entry.post_key]
-                if rests(entry.id, other.entry_id)
-            ]
-            for row, entry in reposts
-        }
-        shown = {
-            entry.row.key: entry
-            for entry in await admit(ctx, home, [entry for some in later.values() for entry in some])
-            if entry is not None
-        }
-        touched: dict[int, list[Added | Removed]] = {}
-        for row, _ in reposts:
-            touched[row.number] = [
-                Added("", shown[entry.key]) if entry.key in shown else Removed("", entry.key, None)
-                for entry in later[row.number]
-                if row.kind == what.ENTRY_ADDED or entry.key in shown
-            ]
-        return touched
-
-
-class PublicFeed:
-    """The public timeline: everybody's posts."""
-
-    kind = PUBLIC
-
-    def __init__(self, ctx: Context) -> None:
-        self._ctx = ctx
-
-    async def load(self, listener: Listener) -> None:
-        """Public events come in whoever they are of."""
-
-    async def missed(self, after: int, up_to: int, limit: int) -> list[LogRow]:
-        async with self._ctx.db.turn() as db:
-            rows = await public_log(db, after, up_to, limit)
-            if self._ctx.viewer_id is None:
-                return rows
-            up_to = rows[-1].number if len(rows) == limit else up_to
-            own = await log_of_owners(db, [self._ctx.viewer_id], after, up_to, limit)
-        return sorted([*rows, *(row for row in own if row.kind == what.TIES_CHANGED)])
-
-    def resets(self, row: LogRow) -> bool:
-        return row.kind == what.TIES_CHANGED and bool(row.data["block"])
-
-    async def resolve(self, rows: Sequence[LogRow]) -> list[list[Added | Updated | Removed]]:
-        came = [what.entry_event(row).entry for row in rows if row.kind == what.ENTRY_ADDED and row.public]
-        shown = {
-            entry.row.key: entry for entry in await visible_entries(self._ctx, came) if entry is not None
-        }
-        posts = await _posts_of(self._ctx, rows)
-        meaning: list[list[Added | Updated | Removed]] = []
-        for row in rows:
-            if not row.public:
-                meaning.append([])
-            elif row.kind == what.ENTRY_ADDED:
-                entry = shown.get(what.entry_event(row).entry.key)
-                meaning.append([Added("", entry)] if entry is not None else [])
-            else:
-                meaning.append(list(_post_meaning(row, posts)))
-        return meaning
-
-
-async def _posts_of(ctx: Context, rows: Iterable[LogRow]) -> dict[PostKey, VisiblePost | bool]:
-    """Posts that changed, as the viewer may see them; for those that are gone, whether they might have seen them."""
-    changed = [what.post_event(row).post for row in rows if row.kind == what.POST_CHANGED]
-    gone = [what.post_event(row).post for row in rows if row.kind == what.POST_REMOVED]
-    posts: dict[PostKey, VisiblePost | bool] = {}
-    for key, post in zip(changed, await visible_posts(ctx, changed), strict=True):
-        posts[key] = False if post is None else post
-    for key, tie in zip(gone, await ties_to(ctx, [key.author_id for key in gone]), strict=True):
-        posts[key] = why_post_hidden(tie) is None
-    return posts
-
-
-def _post_meaning(row: LogRow, posts: dict[PostKey, VisiblePost | bool]) -> list[Updated | Removed]:
-    if row.kind not in (what.POST_CHANGED, what.POST_REMOVED):
-        return []
-    event = what.post_event(row)
-    post = posts[event.post]
-    if isinstance(post, tuple):
-        return [Updated("", post)] if row.kind == what.POST_CHANGED else []
-    if row.kind == what.POST_REMOVED and post and event.entry is not None:
-        return [Removed("", EntryKey(*event.entry), event.post)]
-    return []
 
 
 async def watch_home(ctx: Context, after: str | None) -> AsyncGenerator[LiveEvent, None]:
@@ -286,60 +108,63 @@ async def watch_public(ctx: Context, after: str | None) -> AsyncGenerator[LiveEv
 async def _stream(
     ctx: Context, feed: Feed, listener: Listener, since: HeadRow | None
 ) -> AsyncGenerator[LiveEvent, None]:
-    async with ctx.db.turn() as db:
-        # Before it is read whose events come in: what changes that afterwards has a greater number.
-        start = await log_head(db)
+    # Before it is read whose events come in: what changes that afterwards has a greater number.
+    start = await _head(ctx)
     await feed.load(listener)
-    async with ctx.db.turn() as db:
-        head = await log_head(db)
-        floor = await log_floor(db)
+    # After the listener hears: what it did not hear lies below.
+    head = await _head(ctx)
 
     def cursor(number: int) -> str:
         return live_cursor(feed.kind, head.epoch, number)
 
-    resets = _Resets()
-    sent = start.number
+    resets = _Resets(ctx)
+    sent = start.number if start.epoch == head.epoch else head.number
     if since is not None:
-        provable = since.epoch == head.epoch and since.number <= head.number
-        kept = since.number == head.number or (floor is not None and since.number >= floor - 1)
-        if provable and kept:
+        # A true cursor was a head before, so it lies below this one.
+        if since.epoch == head.epoch and since.number <= sent:
             sent = since.number
         else:
-            yield await resets.due(Reset(cursor(head.number)))
-            sent = head.number
-    replayed = 0
+            yield await resets.due(Reset(cursor(sent)))
+    told_at, replayed = time.monotonic(), 0
     while sent < head.number:
-        rows = await feed.missed(sent, head.number, TOGETHER * 8)
+        rows = await _patiently(ctx, partial(feed.missed, sent, head.number, CHUNK))
+        floor = await _patiently(ctx, partial(_floor, ctx))
+        # Only the oldest are dropped: if the next one is there now, all were when they were read.
+        trimmed = floor is None or floor > sent + 1
         replayed += len(rows)
-        full = len(rows) == TOGETHER * 8
-        if replayed > MOST_REPLAYED or any(feed.resets(row) for row in rows):
-            await feed.load(listener)
+        if trimmed or replayed > MOST_REPLAYED or any(feed.resets(row) for row in rows):
+            await ctx.renew()
+            await _patiently(ctx, partial(feed.load, listener))
             yield await resets.due(Reset(cursor(head.number)))
             break
         async for event in _deliver(ctx, feed, rows, cursor):
             yield event
-        sent = rows[-1].number if full else head.number
-        await ctx.renew()
+        sent = rows[-1].number if len(rows) == CHUNK else head.number
     sent = head.number
     yield CaughtUp(cursor(sent))
     await ctx.renew()
     async for batch in listener.events():
         rows = [row for row in batch.rows if row.number > sent]
+        told: LiveEvent | None = None
         if batch.lost:
-            async with ctx.db.turn() as db:
-                head = await log_head(db)
+            head = await _patiently(ctx, partial(_head, ctx))
         if batch.lost or any(feed.resets(row) for row in rows):
             await ctx.renew()
-            await feed.load(listener)
+            await _patiently(ctx, partial(feed.load, listener))
             sent = head.number if batch.lost else max(batch.seen, sent)
-            yield await resets.due(Reset(cursor(sent)))
+            told = await resets.due(Reset(cursor(sent)))
+            yield told
         elif rows:
-            async for event in _deliver(ctx, feed, rows, cursor):
-                yield event
+            async for told in _deliver(ctx, feed, rows, cursor):
+                yield told
             sent = rows[-1].number
-        elif batch.quiet:
+        if told is not None:
+            told_at = time.monotonic()
+        elif batch.quiet or time.monotonic() - told_at >= QUIET:
+            # Also when all that came lately meant nothing to the viewer.
             sent = max(batch.seen, sent)
             yield CaughtUp(cursor(sent))
+            told_at = time.monotonic()
         await ctx.renew()
 
 
@@ -351,7 +176,7 @@ async def _deliver(
     while at < len(rows):
         await ctx.renew()
         some = rows[at : at + TOGETHER]
-        meaning = await feed.resolve(some)
+        meaning = await _patiently(ctx, partial(feed.resolve, some))
         resolved = time.monotonic()
         for row, found in zip(some, meaning, strict=True):
             if time.monotonic() - resolved > FRESH_SECONDS and row is not some[0]:
@@ -363,15 +188,37 @@ async def _deliver(
             at += 1
 
 
-class _Resets:
-    """Spaces out Resets."""
+async def _patiently(ctx: Context, read: Callable[[], Awaitable[Read]]) -> Read:
+    """Read, also when the database has to come back first: a stream that began waits for it."""
+    while True:
+        try:
+            return await read()
+        except DatabaseUnavailable:
+            await ctx.renew()
+            await asyncio.sleep(RETRY_EVERY)
 
-    def __init__(self) -> None:
+
+async def _head(ctx: Context) -> HeadRow:
+    async with ctx.db.turn() as db:
+        return await log_head(db)
+
+
+async def _floor(ctx: Context) -> int | None:
+    async with ctx.db.turn() as db:
+        return await log_floor(db)
+
+
+class _Resets:
+    """Spaces out Resets, holding no connection meanwhile."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
         self._last = -RESET_EVERY
 
     async def due(self, reset: Reset) -> Reset:
         wait = self._last + RESET_EVERY - time.monotonic()
         if wait > 0:
+            await self._ctx.renew()
             await asyncio.sleep(wait)
         self._last = time.monotonic()
         return reset

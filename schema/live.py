@@ -2,7 +2,7 @@
 
 import strawberry
 
-from resolvers import live
+from resolvers import feeds, live
 from resolvers.ids import entry_gid, post_gid
 from schema.post import Post
 from schema.timeline import TimelineEdge
@@ -66,11 +66,11 @@ class LiveReset(TimelineEvent):
 def event_of(event: live.LiveEvent, kind: str) -> TimelineEvent:
     """The event as clients see it."""
     match event:
-        case live.Added(cursor, entry):
+        case feeds.Added(cursor, entry):
             return TimelineEntryAdded(live_cursor=cursor, edge=TimelineEdge.of(entry, kind))
-        case live.Updated(cursor, post):
+        case feeds.Updated(cursor, post):
             return TimelinePostUpdated(live_cursor=cursor, post=Post.of(post))
-        case live.Removed(cursor, entry_key, post_key):
+        case feeds.Removed(cursor, entry_key, post_key):
             return TimelineEntryRemoved(
                 live_cursor=cursor,
                 entry_id=strawberry.ID(entry_gid(entry_key)),
