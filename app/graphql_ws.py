@@ -72,6 +72,8 @@ class Connection:
         self._viewer: Viewer | None = None
         self._init_event = asyncio.Event()
         self._operations: dict[str, asyncio.Task[None]] = {}
+        # The running ones, and those whose id is free again but which still clean up or finish a mutation.
+        self._tasks: set[asyncio.Task[None]] = set()
         self._mutations: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
 
@@ -87,17 +89,18 @@ class Connection:
                     closed = self._closing.result()
                     with suppress(OSError, RuntimeError):
                         await self._send(
-                            {"type": "websocket.close", "code": closed.code, "reason": closed.reason[:120]}
+                            {"type": "websocket.close", "code": closed.code, "reason": _short(closed.reason)}
                         )
             finally:
                 await self._end(reader, pinger)
 
     async def _end(self, *tasks: "asyncio.Task[None]") -> None:
         """Cancel everything but mutations: what was begun is finished, though nobody may hear of it."""
-        for task in (*tasks, *self._operations.values()):
+        every = (*tasks, *self._tasks)
+        for task in every:
             if task not in self._mutations:
                 task.cancel()
-        await asyncio.gather(*tasks, *self._operations.values(), return_exceptions=True)
+        await asyncio.gather(*every, return_exceptions=True)
 
     def _close(self, code: int, reason: str) -> None:
         if not self._closing.done():
@@ -183,24 +186,26 @@ class Connection:
             raise Closed(4400, "A subscribe message has an id and a payload")
         if id in self._operations:
             raise Closed(4409, f"Subscriber for {id} already exists")
-        if len(self._operations) >= MAX_OPERATIONS:
+        if len(self._tasks) >= MAX_OPERATIONS:
             raise Closed(4429, f"At most {MAX_OPERATIONS} operations at once")
         task = asyncio.create_task(self._operate(id, payload))
         self._operations[id] = task
+        self._tasks.add(task)
         task.add_done_callback(lambda done: self._forget(id, done))
 
     def _forget(self, id: str, task: "asyncio.Task[None]") -> None:
         if self._operations.get(id) is task:
             del self._operations[id]
+        self._tasks.discard(task)
         self._mutations.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("operation over websocket failed", exc_info=error)
             self._close(1011, "Internal error")
 
     def _complete(self, id: object) -> None:
-        task = self._operations.get(id) if isinstance(id, str) else None
+        # The id is free at once; its task still has to clean up, or to finish a mutation that nobody hears of.
+        task = self._operations.pop(id, None) if isinstance(id, str) else None
         if task is not None and task not in self._mutations:
-            # The id is free at once; its task still has to clean up.
             task.cancel()
 
     async def _operate(self, id: str, payload: dict[str, Any]) -> None:
@@ -219,10 +224,10 @@ class Connection:
                     return
                 context = self._door.context(self._viewer, self._headers, self._peer)
                 result = await run(operation, context, request_id)
-                await self._tell({"id": id, "type": "next", "payload": result})
-                await self._tell({"id": id, "type": "complete"})
+                await self._answer(id, "next", result)
+                await self._answer(id, "complete")
             except RequestRefused as refusal:
-                await self._tell({"id": id, "type": "error", "payload": refusal.body["errors"]})
+                await self._answer(id, "error", refusal.body["errors"])
         except OSError:
             pass  # the client is gone
 
@@ -236,10 +241,10 @@ class Connection:
                     await context.db.release()
                     if payload["data"] is None and "path" not in payload.get("errors", [{}])[0]:
                         # It did not begin.
-                        await self._tell({"id": id, "type": "error", "payload": payload["errors"]})
+                        await self._answer(id, "error", payload["errors"])
                         return
-                    await self._tell({"id": id, "type": "next", "payload": payload})
-            await self._tell({"id": id, "type": "complete"})
+                    await self._answer(id, "next", payload)
+            await self._answer(id, "complete")
         except TooSlow:
             # 1013, "try again later": the client comes back with its cursor.
             self._close(1013, "Too slow: resume with the last liveCursor")
@@ -248,7 +253,21 @@ class Connection:
         except RequestRefused:
             raise
         except Exception as error:
-            await self._tell({"id": id, "type": "error", "payload": [tell_exception(error, request_id)]})
+            await self._answer(id, "error", [tell_exception(error, request_id)])
+
+    async def _answer(self, id: str, type: str, payload: object = None) -> None:
+        """Tell of an operation, unless the client completed it: the id may already be another's."""
+        if self._operations.get(id) is not asyncio.current_task():
+            return
+        if type != "next":
+            del self._operations[id]
+        message: dict[str, object] = {"id": id, "type": type}
+        await self._tell(message if payload is None else message | {"payload": payload})
 
     async def _tell(self, message: dict[str, Any]) -> None:
         await self._send({"type": "websocket.send", "text": encode(message).decode()})
+
+
+def _short(reason: str) -> str:
+    """A close frame's reason has at most 123 bytes (RFC 6455, 5.5), and no lone surrogate."""
+    return reason.encode(errors="replace")[:123].decode(errors="ignore")

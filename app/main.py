@@ -66,7 +66,7 @@ class Application:
             WebSocketRoute("/graphql", GraphQLEndpoint(self)),
             Route("/healthz", health.alive),
             Route("/readyz", health.ready(lambda: self.parts)),
-            Route("/metrics", health.metrics_page(lambda: self.parts)),
+            Route("/metrics", health.metrics_page),
             Route("/.well-known/jwks.json", self._jwks),
         ]
         if self.settings.serves_graphiql:

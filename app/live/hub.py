@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from app import metrics
 from app.live.bus import LOG, OUTBOX, WakeBus
 from app.live.sequencer import Sequencer
 from dataloaders.database import Database, DatabaseUnavailable
@@ -230,6 +231,9 @@ class LiveHub:
                     for listener in self._listeners:
                         listener.lose()
                 break
+        metrics.BUS_UP.set(int(self.bus_is_up))
+        metrics.LOG_SEEN.set(self.seen)
+        metrics.SEQUENCING.set(int(self.sequencer.leads))
         now = time.monotonic()
         if self._revoked:
             self._revoked = {id: until for id, until in self._revoked.items() if until > now}

