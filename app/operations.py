@@ -159,7 +159,7 @@ async def run(operation: Operation, ctx: Context, request_id: str) -> dict[str, 
         result = ExecutionResult(None, [_located(error)])
     finally:
         statements = ctx.db.statements
-        await ctx.db.release()
+        await ctx.db.close()
     payload = told(result, request_id)
     _log(operation, ctx, payload, started, statements, request_id)
     return payload
@@ -191,7 +191,7 @@ async def stream(operation: Operation, ctx: Context, request_id: str) -> AsyncIt
     finally:
         metrics.STREAMS.dec()
         await cast(Any, result).aclose()
-        await ctx.db.release()
+        await ctx.db.close()
         log.info(
             "subscription ended",
             name=safe_name(operation.name),

@@ -122,12 +122,16 @@ class Session:
         self._lock = asyncio.Lock()
         self._connection: PoolConnectionProxy[asyncpg.Record] | None = None
         self._in_transaction = False
+        self._closed = False
         self.statements = 0
 
     def _watch(self, _: Query) -> None:
         self.statements += 1
 
     async def _connected(self) -> Statements:
+        if self._closed:
+            # A loader's task may still be under way when its operation was given up.
+            raise RuntimeError("the operation is over; its database session was closed")
         if self._connection is None:
             self._connection = await self._database.acquire()
         return Statements(self._connection, (self._watch, *self._database.watchers))
@@ -156,10 +160,16 @@ class Session:
                 self._in_transaction = False
 
     async def release(self) -> None:
-        """Give the connection back. The session may be used again and then takes another."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await self._database.release(connection)
+        """Give the connection back, after the turn that is under way. The session may be used again."""
+        async with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                await self._database.release(connection)
+
+    async def close(self) -> None:
+        """Give the connection back for good: whoever still waits for a turn gets none."""
+        self._closed = True
+        await self.release()
 
 
 class Database:
@@ -191,7 +201,7 @@ class Database:
             yield cls(pool)
 
     def session(self) -> Session:
-        """A session for one operation; release it at the operation's end."""
+        """A session for one operation; close it at the operation's end."""
         return Session(self)
 
     @asynccontextmanager
@@ -201,7 +211,7 @@ class Database:
         try:
             yield session
         finally:
-            await session.release()
+            await session.close()
 
     async def acquire(self) -> "PoolConnectionProxy[asyncpg.Record]":
         """A connection of the pool. Raises DatabaseUnavailable."""
