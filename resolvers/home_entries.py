@@ -19,8 +19,12 @@ from sql import Query
 FEW = 60
 # A walk that found too little ends after so many entries for each account: then a descent for each is cheaper.
 WALK_PER_ACCOUNT = 5
-# Each further span is so much longer, so that a whole history takes few of them.
+# A span in which nothing is expected is so much longer than all before it; otherwise by what was found in those.
 WIDER = 4
+# Reading somewhat too much is cheaper than reading twice.
+MARGIN = 2.0
+# How far a walk went is told from so small a part of it.
+SAMPLE = 16
 SHORTEST_SPAN = id_span(timedelta(minutes=1))
 
 # By direction: down is True.
@@ -51,30 +55,34 @@ class HomeEntries:
             return await self._read(OF_FEW[down], *start, limit)
         found = await self._read(WALKED[down], *start, self._walk, limit)
         if len(found) < limit:
-            # Not from where the walk ended: entries that came since have moved that place.
-            last = self.position(found[-1]) if found else start
-            found += await self._beyond(start, last, down, limit - len(found))
+            await self._beyond(found, start, down, limit)
         return found
 
-    async def _beyond(self, start: Position, last: Position, down: bool, limit: int) -> list[EntryRow]:
-        """What lies beyond the walk from `start` on that found nothing after `last`."""
+    async def _beyond(self, found: list[EntryRow], start: Position, down: bool, limit: int) -> None:
+        """Add what lies beyond the walk from `start` on that found these."""
         async with self._ctx.db.turn() as db:
-            reached = await db.maybe(EntryKey, DEPTH[down], *start, self._walk)
+            reached = await db.maybe(EntryKey, DEPTH[down], *start, self._walk // SAMPLE)
         if reached is None:
-            return []  # the walk saw everything
+            return  # there is nothing beyond
         # Server and database may differ in their clocks; the last span is open.
         latest = id_at(datetime.now(UTC) + timedelta(minutes=1))
-        span = max(abs(min(start.id, latest) - reached.id), SHORTEST_SPAN)
-        edge = reached.id
-        found: list[EntryRow] = []
+        begin = min(start.id, latest)
+        # Not from where the walk ended: entries that came since have moved that place.
+        position = self.position(found[-1]) if found else start
+        # About where the walk ended: counting all that it passed would cost half as much again.
+        walked = max(abs(begin - reached.id), SHORTEST_SPAN) * SAMPLE
+        edge = max(begin - walked, 1) if down else begin + walked
+        if found:  # the part may lie closer together than the whole
+            edge = min(edge, found[-1].id) if down else max(edge, found[-1].id)
         while len(found) < limit and edge not in (0, HIGHEST):
-            span *= WIDER
-            edge = max(edge - span, 0) if down else edge + span
-            if not down and edge > latest:
+            span = abs(begin - edge)
+            wanted = MARGIN * (limit - len(found)) / len(found) if found else WIDER
+            step = int(span * min(wanted, WIDER))
+            edge = max(edge - step, 0) if down else edge + step
+            if edge > latest:
                 edge = HIGHEST
-            found += await self._read(OF_MANY[down], *last, edge, limit - len(found))
-            last = Position(edge, LOWEST if down else HIGHEST)
-        return found
+            found += await self._read(OF_MANY[down], *position, edge, limit - len(found))
+            position = Position(edge, LOWEST if down else HIGHEST)
 
     async def _read(self, query: Query, *values: int) -> list[EntryRow]:
         async with self._ctx.db.turn() as db:

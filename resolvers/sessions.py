@@ -196,21 +196,30 @@ async def _become_account(ctx: Context, user_id: int, session_id: int) -> Visibl
 
 async def _account_of(ctx: Context, login: str) -> int | None:
     """The account behind a handle or an e-mail address."""
-    if "@" in login.strip()[1:]:
-        try:
-            email = normalize_email(login)
-        except TextError:
-            return None
+    email, handle = _login(login)
+    if email is not None:
         async with ctx.db.turn() as db:
             row = await db.maybe(UserIdRow, USERS["user_id_by_email"], email)
         return None if row is None else row.user_id
-    handle = fold_handle(login.strip().removeprefix("@"))
     return None if handle is None else await ctx.loaders.user_ids.load(handle)
 
 
+def _login(login: str) -> tuple[str | None, str | None]:
+    """The e-mail address or the handle that somebody typed; neither when no account can have it."""
+    typed = login.strip()
+    if "@" in typed[1:]:
+        try:
+            return normalize_email(typed), None
+        except TextError:
+            return None, None
+    return None, fold_handle(typed.removeprefix("@"))
+
+
 def _bucket(login: str) -> str:
-    """A short stable name for what somebody typed as their login."""
-    return sha256(login.strip().casefold().encode(errors="replace")).hexdigest()[:32]
+    """A short stable name for a login without an account, the same for all its spellings, as an account's is."""
+    email, handle = _login(login)
+    form = email or handle or login.strip().casefold()
+    return sha256(form.encode(errors="replace")).hexdigest()[:32]
 
 
 async def _spend(ctx: Context, key: str, allowance: Allowance) -> None:
