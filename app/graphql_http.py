@@ -1,6 +1,7 @@
 """GraphQL over HTTP: POST with JSON, GET for queries. Every answer is JSON with a request id."""
 
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import parse_qsl
 
 from graphql import OperationType
@@ -31,9 +32,7 @@ class GraphQLHttp:
             viewer = self._door.viewer(headers.get("authorization"))
             peer = scope["client"][0] if scope.get("client") else None
             payload = await run(operation, self._door.context(viewer, headers, peer), request_id)
-            # Nothing ran when there is no data: an argument or variable was wrong.
-            body_ran = payload["data"] is not None or any("path" in error for error in payload["errors"])
-            status = HTTPStatus.OK if body_ran else HTTPStatus.BAD_REQUEST
+            status = _status(payload)
         except RequestRefused as refusal:
             payload, status = refusal.body, refusal.status
             if status is HTTPStatus.METHOD_NOT_ALLOWED:
@@ -129,6 +128,16 @@ def _from_query(query_string: bytes) -> object:
         "operationName": values.get("operationName") or None,
         "variables": variables,
     }
+
+
+def _status(payload: dict[str, Any]) -> HTTPStatus:
+    """200 when anything ran. What nothing ran for is an argument or variable, or else no fault of the client's."""
+    if payload["data"] is not None or any("path" in error for error in payload["errors"]):
+        return HTTPStatus.OK
+    codes = {error["extensions"]["code"] for error in payload["errors"]}
+    if "UNAVAILABLE" in codes:
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    return HTTPStatus.INTERNAL_SERVER_ERROR if "INTERNAL_SERVER_ERROR" in codes else HTTPStatus.BAD_REQUEST
 
 
 def _unauthenticated(sentence: str) -> dict[str, object]:

@@ -96,6 +96,7 @@ class Connection:
 
     async def _end(self, *tasks: "asyncio.Task[None]") -> None:
         """Cancel everything but mutations: what was begun is finished, though nobody may hear of it."""
+        self._operations.clear()  # nobody listens any more
         every = (*tasks, *self._tasks)
         for task in every:
             if task not in self._mutations:
@@ -186,7 +187,8 @@ class Connection:
             raise Closed(4400, "A subscribe message has an id and a payload")
         if id in self._operations:
             raise Closed(4409, f"Subscriber for {id} already exists")
-        if len(self._tasks) >= MAX_OPERATIONS:
+        # As many again may still be cleaning up.
+        if len(self._operations) >= MAX_OPERATIONS or len(self._tasks) >= 2 * MAX_OPERATIONS:
             raise Closed(4429, f"At most {MAX_OPERATIONS} operations at once")
         task = asyncio.create_task(self._operate(id, payload))
         self._operations[id] = task

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+import asyncpg
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -42,6 +43,8 @@ async def _database(parts: Parts) -> str:
             applied = await applied_migrations(db)
     except DatabaseUnavailable:
         return "unreachable"
+    except asyncpg.UndefinedTableError:
+        applied = set()
     missing = {migration.version for migration in migrations()} - applied
     return "ok" if not missing else "migrations are missing: run 'python -m app migrate'"
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -21,6 +22,8 @@ LOG = "{maydan}:log"
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 # A bus that does not answer for so long (seconds) is as good as gone.
 ANSWER_TIMEOUT = 2.0
+# Seconds of silence after which the listening side asks whether anybody is there.
+PING_EVERY = 15.0
 
 log = structlog.get_logger("maydan.bus")
 
@@ -43,8 +46,8 @@ class WakeBus:
             url,
             socket_connect_timeout=ANSWER_TIMEOUT,
             socket_timeout=ANSWER_TIMEOUT,
-            # Once more at once, for a connection that broke since; the pauses are ours.
-            retry=Retry(NoBackoff(), 1),
+            # A connection that breaks is to be known of: what was published meanwhile was missed.
+            retry=Retry(NoBackoff(), 0),
         )
         bus = cls(redis, heard)
         tasks = [asyncio.create_task(bus._publish()), asyncio.create_task(bus._listen())]
@@ -68,11 +71,14 @@ class WakeBus:
             self._wake.clear()
             channels, self._due = self._due, set()
             for channel in channels:
-                try:
-                    await self._redis.publish(channel, b"1")
-                except (RedisError, OSError, TimeoutError) as error:
-                    # Who waits for this looks by themselves; the listening side tells when Valkey is back.
-                    self._went_down(error)
+                # Once more for a connection that broke since it was used. Who waits for this looks by themselves;
+                # that Valkey is gone, and when it is back, the listening side tells.
+                for _ in range(2):
+                    try:
+                        await self._redis.publish(channel, b"1")
+                        break
+                    except (RedisError, OSError, TimeoutError):
+                        continue
 
     async def _listen(self) -> None:
         pause = FIRST_PAUSE
@@ -85,16 +91,29 @@ class WakeBus:
                     # What was published meanwhile was missed.
                     for wake in self._heard.values():
                         wake()
-                    while True:
-                        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=30.0)
-                        if message is None:
-                            await pubsub.ping()
-                        elif (heard := self._heard.get(message["channel"].decode())) is not None:
-                            heard()
+                    await self._hear(pubsub)
             except (RedisError, OSError, TimeoutError) as error:
+                self._went_down(error)
+            except Exception as error:
+                log.exception("bus failed and is connected again")
                 self._went_down(error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _hear(self, pubsub: PubSub) -> None:
+        """Hear wake-ups until the connection breaks or is silent, which a ping finds out."""
+        asked = False
+        while True:
+            message = await pubsub.get_message(timeout=PING_EVERY)
+            if message is None:
+                if asked:
+                    raise TimeoutError("no answer to a ping")
+                await pubsub.ping()
+            elif message["type"] == "message":
+                heard = self._heard.get(message["channel"].decode())
+                if heard is not None:
+                    heard()
+            asked = message is None
 
     def _went_down(self, error: BaseException) -> None:
         if self.up:

@@ -1,0 +1,215 @@
+"""Numbers without gaps, each event once, each owner's in order, whoever tries to number at the same time."""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import asyncpg
+import pytest
+
+from app.live.sequencer import Sequencer
+from dataloaders.database import Database
+from dataloaders.log import number_outbox, take_lease, trim
+from tests.conftest import Oracle
+from tests.live import holds
+
+PATIENCE = 1.5
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator[Database]:
+    """The pool that servers use, on this test's database."""
+    async with Database.connected(database, size=12) as found:
+        yield found
+
+
+async def announces(database: str, owner: int, count: int, seed: int) -> int:
+    """Announce events in transactions of all sizes, some of which fail; how many were committed."""
+    chance = random.Random(seed)
+    committed = 0
+    connection = await asyncpg.connect(database)
+    try:
+        while committed < count:
+            size = min(chance.choice((1, 1, 2, 7)), count - committed)
+            fails = chance.random() < 0.2
+            with suppress(ZeroDivisionError):
+                async with connection.transaction():
+                    for nth in range(size):
+                        await connection.execute(
+                            "INSERT INTO outbox (owner_id, kind, public, data)"
+                            " VALUES ($1, 'story', false, jsonb_build_object('nth', $2::integer))",
+                            *(owner, committed + nth),
+                        )
+                    if fails:
+                        raise ZeroDivisionError
+                committed += size
+    finally:
+        await connection.close()
+    return committed
+
+
+async def log_is_right(stored: Oracle, written: dict[int, int]) -> None:
+    """Dense numbers up to the head; of each owner everything once and in order; nothing left over."""
+    rows = await stored.rows(
+        "SELECT number, owner_id, (data->>'nth')::integer AS nth FROM log ORDER BY number"
+    )
+    ((head,),) = await stored.rows("SELECT number FROM sequencers")
+    assert [row["number"] for row in rows] == list(range(1, head + 1))
+    found: dict[int, list[int]] = defaultdict(list)
+    for row in rows:
+        found[row["owner_id"]].append(row["nth"])
+    assert found == {owner: list(range(count)) for owner, count in written.items()}
+    assert await stored.count("outbox") == 0
+
+
+async def test_several_sequencers_in_a_flood_number_everything_once(
+    database: str, pool: Database, stored: Oracle
+) -> None:
+    numbered: list[int] = []
+    sequencers = [
+        Sequencer(pool, f"holder-{nth}", lambda nth=nth: numbered.append(nth))  # type: ignore[misc]
+        for nth in range(3)
+    ]
+    running = [asyncio.create_task(sequencer.run()) for sequencer in sequencers]
+    owners = range(1, 7)
+    try:
+        async with asyncio.TaskGroup() as group:
+            writers = {
+                owner: group.create_task(announces(database, owner, 150, seed=owner)) for owner in owners
+            }
+            # Whoever leads is stopped, twice; somebody else goes on.
+            for _ in range(2):
+                await holds(lambda: any(sequencer.leads for sequencer in sequencers))
+                leader = next(nth for nth, sequencer in enumerate(sequencers) if sequencer.leads)
+                running[leader].cancel()
+                await asyncio.wait([running[leader]])
+                sequencers[leader] = Sequencer(pool, f"again-{leader}", lambda: numbered.append(9))
+                running[leader] = asyncio.create_task(sequencers[leader].run())
+
+        async def empty() -> bool:
+            return await stored.count("outbox") == 0
+
+        await holds(empty)
+        await holds(lambda: [sequencer.leads for sequencer in sequencers].count(True) == 1)
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
+    await log_is_right(stored, {owner: writers[owner].result() for owner in owners})
+    assert numbered
+
+
+async def test_statements_of_one_holder_at_the_same_time_number_everything_once(
+    database: str, pool: Database, stored: Oracle
+) -> None:
+    async with pool.opened() as session, session.turn() as db:
+        assert await take_lease(db, "holder", PATIENCE)
+    done = asyncio.Event()
+
+    async def numbers(batch: int) -> int:
+        moved = 0
+        while True:
+            last = done.is_set()
+            async with pool.opened() as session, session.turn() as db:
+                row = await number_outbox(db, "holder", batch)
+            assert row is not None
+            moved += row.moved
+            if last and not row.moved:
+                return moved
+
+    numberers = [asyncio.create_task(numbers(batch)) for batch in (1, 3, 10, 100)]
+    written = await asyncio.gather(*(announces(database, owner, 100, seed=owner) for owner in range(1, 5)))
+    done.set()
+    moved = await asyncio.gather(*numberers)
+    assert sum(moved) == sum(written)
+    await log_is_right(stored, dict(enumerate(written, start=1)))
+
+
+async def test_without_the_lease_nothing_is_numbered(database: str, pool: Database, stored: Oracle) -> None:
+    await announces(database, 1, 3, seed=1)
+    async with pool.opened() as session, session.turn() as db:
+        assert await take_lease(db, "holder", PATIENCE)
+        before = await stored.rows("SELECT * FROM sequencers")
+        assert await number_outbox(db, "impostor", 100) is None
+        assert not await take_lease(db, "impostor", PATIENCE)
+        assert await stored.rows("SELECT * FROM sequencers") == before
+    assert await stored.count("log") == 0
+    assert await stored.count("outbox") == 3
+
+
+async def test_a_holder_that_lost_its_lease_while_it_slept_does_no_harm(
+    database: str, pool: Database, stored: Oracle
+) -> None:
+    await announces(database, 1, 3, seed=1)
+    async with pool.opened() as session, session.turn() as db:
+        assert await take_lease(db, "sleeper", PATIENCE)
+        await stored.rows("UPDATE sequencers SET beat_at = clock_timestamp() - interval '2 s'")
+        assert await take_lease(db, "other", PATIENCE)
+        assert await number_outbox(db, "sleeper", 100) is None
+        moved = await number_outbox(db, "other", 100)
+    assert moved == (3, 3)
+
+
+async def test_a_sleeper_that_waits_for_the_lock_of_who_takes_over_is_fenced_off(
+    database: str, pool: Database, stored: Oracle
+) -> None:
+    await announces(database, 1, 3, seed=1)
+    async with pool.opened() as session, session.turn() as db:
+        assert await take_lease(db, "sleeper", PATIENCE)
+    taking_over = await asyncpg.connect(database)
+    try:
+        async with pool.opened() as session, session.turn() as db:
+            async with taking_over.transaction():
+                await taking_over.execute("UPDATE sequencers SET holder = 'other'")
+                sleeper = asyncio.create_task(number_outbox(db, "sleeper", 100))
+
+                async def waits() -> bool:
+                    (row,) = await stored.rows("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                    return bool(row["count"])
+
+                await holds(waits)
+            assert await sleeper is None
+    finally:
+        await taking_over.close()
+    assert await stored.count("log") == 0
+
+
+async def test_a_candidate_takes_over_from_one_that_died_and_not_before(
+    database: str, pool: Database, stored: Oracle
+) -> None:
+    await stored.rows("UPDATE sequencers SET holder = 'dead', beat_at = clock_timestamp()")
+    candidate = Sequencer(pool, "heir", lambda: None)
+    running = asyncio.create_task(candidate.run())
+    try:
+        await announces(database, 1, 5, seed=1)
+        await holds(lambda: candidate.leads)
+        ((held,),) = await stored.rows(
+            "SELECT count(*) FROM log WHERE logged_at < now() - interval '1 hour' OR number > 5"
+        )
+        assert held == 0
+
+        async def all_there() -> bool:
+            return await stored.count("log") == 5
+
+        await holds(all_there)
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+    # It said goodbye: the next one need not wait.
+    ((holder,),) = await stored.rows("SELECT holder FROM sequencers")
+    assert holder == ""
+
+
+async def test_trimming_drops_the_oldest_alone(database: str, pool: Database, stored: Oracle) -> None:
+    await announces(database, 1, 6, seed=1)
+    async with pool.opened() as session, session.turn() as db:
+        assert await take_lease(db, "holder", PATIENCE)
+        await number_outbox(db, "holder", 100)
+        await stored.rows("UPDATE log SET logged_at = now() - interval '2 h' WHERE number <= 4")
+        await trim(db, 3600, 3)
+        assert [row["number"] for row in await stored.rows("SELECT number FROM log ORDER BY 1")] == [4, 5, 6]
+        await trim(db, 3600, 3)
+        await trim(db, 3600, 3)
+    assert [row["number"] for row in await stored.rows("SELECT number FROM log ORDER BY 1")] == [5, 6]
