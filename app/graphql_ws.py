@@ -29,6 +29,9 @@ INIT_TIMEOUT = 5.0
 PING_EVERY = 45.0
 MAX_OPERATIONS = 100
 MAX_ID_LENGTH = 200
+# Seconds that mutations get to answer on a socket whose session ends: signing out is one of them.
+LAST_WORDS = 1.0
+SESSION_OVER = "Forbidden: the session is over"
 
 log = structlog.get_logger("maydan.websocket")
 
@@ -87,6 +90,8 @@ class Connection:
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 if self._closing.done():
                     closed = self._closing.result()
+                    if closed.reason == SESSION_OVER:
+                        await self._last_words(reader)
                     with suppress(OSError, RuntimeError):
                         await self._send(
                             {"type": "websocket.close", "code": closed.code, "reason": _short(closed.reason)}
@@ -94,14 +99,24 @@ class Connection:
             finally:
                 await self._end(reader, pinger)
 
+    async def _last_words(self, reader: "asyncio.Task[None]") -> None:
+        """Hear and send nothing any more but the answers of mutations that run."""
+        self._cancel(reader, *self._tasks)
+        if self._mutations:
+            await asyncio.wait(self._mutations, timeout=LAST_WORDS)
+
     async def _end(self, *tasks: "asyncio.Task[None]") -> None:
         """Cancel everything but mutations: what was begun is finished, though nobody may hear of it."""
         self._operations.clear()  # nobody listens any more
         every = (*tasks, *self._tasks)
-        for task in every:
-            if task not in self._mutations:
-                task.cancel()
+        self._cancel(*every)
         await asyncio.gather(*every, return_exceptions=True)
+
+    def _cancel(self, *tasks: "asyncio.Task[None]") -> None:
+        for task in tasks:
+            # Once: a second one would break into the giving back of what the task holds.
+            if task not in self._mutations and not task.cancelling():
+                task.cancel()
 
     def _close(self, code: int, reason: str) -> None:
         if not self._closing.done():
@@ -162,7 +177,8 @@ class Connection:
             raise Closed(4429, "Too many initialisation requests")
         given: object = None
         if isinstance(payload, dict):
-            given = payload.get("authorization", payload.get("Authorization"))
+            lower, upper = (payload.get(name) for name in ("authorization", "Authorization"))
+            given = upper if lower is None else lower
         elif payload is not None:
             raise Closed(4400, "The payload of connection_init is an object")
         if given is not None and not isinstance(given, str):
@@ -173,9 +189,7 @@ class Connection:
             raise Closed(4403, f"Forbidden: {error}") from error
         if self._viewer is not None:
             await self._stack.enter_async_context(
-                self._hub.when_revoked(
-                    self._viewer.session_id, lambda: self._close(4403, "Forbidden: the session is over")
-                )
+                self._hub.when_revoked(self._viewer.session_id, lambda: self._close(4403, SESSION_OVER))
             )
         self._init_event.set()
         await self._tell({"type": "connection_ack"})
@@ -222,7 +236,7 @@ class Connection:
                     self._mutations.add(task)
                 # The session may have ended since the socket was opened.
                 if self._viewer is not None and self._hub.is_revoked(self._viewer.session_id):
-                    self._close(4403, "Forbidden: the session is over")
+                    self._close(4403, SESSION_OVER)
                     return
                 context = self._door.context(self._viewer, self._headers, self._peer)
                 result = await run(operation, context, request_id)

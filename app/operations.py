@@ -33,6 +33,9 @@ from schema.build import executable, executor_class
 
 # A document of more tokens is refused before it costs anything.
 MAX_TOKENS = 10_000
+# Errors of one document or its variables that are told, and the longest message: each may quote the whole request.
+MAX_ERRORS = 10
+LONGEST_MESSAGE = 500
 # Documents that are kept parsed and validated, at about 50 KB each for large ones.
 CACHED_DOCUMENTS = 500
 # Longer documents are not kept, so that the cache stays small.
@@ -106,7 +109,7 @@ def _document(query: str) -> DocumentNode:
             HTTPStatus.BAD_REQUEST, "GRAPHQL_PARSE_FAILED", "This document is nested too deeply."
         ) from None
     try:
-        errors = validate(executable, document)
+        errors = validate(executable, document, max_errors=MAX_ERRORS)
     except RecursionError:
         raise refused(
             HTTPStatus.BAD_REQUEST, "GRAPHQL_VALIDATION_FAILED", "This document is nested too deeply."
@@ -152,6 +155,7 @@ async def run(operation: Operation, ctx: Context, request_id: str) -> dict[str, 
             variable_values=dict(operation.variables),
             operation_name=operation.name,
             executor_class=executor_class,
+            max_coercion_errors=MAX_ERRORS,
         )
         if isawaitable(result):
             result = await result
@@ -175,6 +179,7 @@ async def stream(operation: Operation, ctx: Context, request_id: str) -> AsyncIt
         variable_values=dict(operation.variables),
         operation_name=operation.name,
         executor_class=executor_class,
+        max_coercion_errors=MAX_ERRORS,
     )
     if isawaitable(result):
         result = await cast(Awaitable[Any], result)
@@ -244,6 +249,8 @@ def _located(error: Exception) -> GraphQLError:
 
 def _told(error: GraphQLError, code: str, **extensions: object) -> dict[str, Any]:
     formatted = cast(dict[str, Any], error.formatted)
+    if len(error.message) > LONGEST_MESSAGE:
+        formatted["message"] = error.message[:LONGEST_MESSAGE] + "…"
     formatted["extensions"] = {"code": code, **extensions}
     return formatted
 

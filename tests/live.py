@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 
 from resolvers.ids import post_key_of, user_id_of
-from tests.conftest import Oracle, Server
+from tests.conftest import Server
 from tests.people import EVENT_PATIENCE, Person, Stream
 
 HOME_EVENTS = "homeTimelineEvents"
@@ -75,20 +75,36 @@ async def holds(condition: Callable[[], bool | Awaitable[bool]], patience: float
             await asyncio.sleep(0.02)
 
 
-async def quiet(stored: Oracle, *servers: Server) -> None:
+async def quiet(*servers: Server) -> None:
     """Wait until all that happened is in the log and every server has read it."""
+    dsn = servers[0].settings.database_url
+    assert dsn is not None
+    connection = await asyncpg.connect(dsn)
 
     async def all_done() -> bool:
         # One snapshot: each step moves its rows on in one transaction, so nothing hides between two tables.
-        (row,) = await stored.rows(
+        row = await connection.fetchrow(
             "SELECT number, NOT EXISTS (SELECT FROM outbox) AND NOT EXISTS (SELECT FROM fanouts)"
             " AND NOT EXISTS (SELECT FROM changes WHERE pending) AS empty FROM sequencers"
         )
+        assert row is not None
         return bool(row["empty"]) and all(
             server.application.parts.hub.seen == row["number"] for server in servers
         )
 
-    await holds(all_done)
+    try:
+        await holds(all_done)
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def watching(server: Server, person: Person, watched: str = HOME_EVENTS) -> AsyncIterator[Stream]:
+    """A stream that has caught up, begun when nothing was under way any more."""
+    await quiet(server)
+    async with person.watches(watched) as stream:
+        await stream.caught_up()
+        yield stream
 
 
 def user_key(person: Person) -> int:

@@ -117,6 +117,24 @@ async def test_unknown_keys_and_empty_names_do_no_harm(server: Server) -> None:
     assert (answer.status_code, answer.json(), codes(answer)) == (200, {"data": {"viewer": None}}, [])
 
 
+async def test_errors_are_few_and_short_however_much_is_wrong(server: Server) -> None:
+    """Each may quote the whole request: told in full, they would be many times its size."""
+    many = " ".join(f"idempotencyKez{nth}: 1" for nth in range(2_000))
+    unknown: dict[str, object] = {f"idempotencyKez{nth}": 1 for nth in range(2_000)}
+    document = "mutation ($input: CreatePostInput!) { createPost(input: $input) { userErrors { code } } }"
+    for request in (
+        {"query": f'mutation {{ createPost(input: {{text: "" {many}}}) {{ userErrors {{ code }} }} }}'},
+        {"query": "{ " + " ".join(f"nothing{nth}" for nth in range(2_000)) + " }"},
+        {"query": document, "variables": {"input": {"text": "x"} | unknown}},
+        {"query": "query ($id: ID!) { node(id: $id) { id } }", "variables": {"id": ["x"] * 50_000}},
+        {"query": VIEWER, "operationName": "x" * 200_000},
+    ):
+        answer = await asked(server, **request)
+        assert answer.status_code == 400
+        assert 1 <= len(codes(answer)) <= 11
+        assert len(answer.content) < 10_000
+
+
 async def test_other_content_types_are_refused(server: Server) -> None:
     for content_type in (
         *(

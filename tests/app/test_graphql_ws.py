@@ -191,6 +191,7 @@ async def test_the_viewer_comes_from_the_payload_or_the_upgrade_request(
     assert await who({"other": 1}) is None
     assert await who({"authorization": alices}) == "alice"
     assert await who({"Authorization": alices}) == "alice"
+    assert await who({"authorization": None, "Authorization": alices}) == "alice"
     assert await who(None, authorization=bobs) == "bob"
     assert await who({}, authorization=bobs) == "bob"
     assert await who({"authorization": None}, authorization=bobs) == "bob"

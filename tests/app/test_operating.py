@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 import structlog
+from websockets.exceptions import ConnectionClosed
 
 from app import operations
 from app.embedded import EmbeddedPostgres
 from app.migrations import migrate
+from resolvers import posts
+from resolvers.context import Context
 from tests.conftest import Oracle, Server, serving
 from tests.live import added, holds, read_until
-from tests.people import Person
+from tests.people import Answer, Person
 
 VIEWER = "query Who { viewer { handle } }"
 
@@ -82,6 +85,45 @@ async def test_a_stopping_server_is_not_ready(server: Server) -> None:
     status, body = await got(server, "/readyz")
     assert (status, body["status"], body["stopping"]) == (503, "unavailable", True)
     assert (await got(server, "/healthz"))[0] == 200
+
+
+@pytest.mark.parametrize("over_a_socket", [False, True])
+async def test_a_stopping_server_finishes_the_mutations_in_progress(
+    server: Server, alice: Person, stored: Oracle, monkeypatch: pytest.MonkeyPatch, over_a_socket: bool
+) -> None:
+    entered, opened, create = asyncio.Event(), asyncio.Event(), posts.create_post
+
+    async def held(ctx: Context, draft: posts.Draft) -> posts.NewPost:
+        entered.set()
+        await opened.wait()
+        return await create(ctx, draft)
+
+    monkeypatch.setattr(posts, "create_post", held)
+    document = 'mutation { createPost(input: {text: "last words"}) { post { text } } }'
+    async with alice.socket() as socket:
+
+        async def asks() -> Answer | None:
+            if not over_a_socket:
+                return await alice.asks(document)
+            await socket.send({"id": "m", "type": "subscribe", "payload": {"query": document}})
+            return None
+
+        asking = asyncio.create_task(asks())
+        await entered.wait()
+        server.uvicorn.should_exit = True
+        with pytest.raises(ConnectionClosed) as closed:
+            await socket.receive()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+        assert await stored.count("posts") == 0
+        opened.set()
+        answer = await asking
+        assert answer is None or answer.data == {"createPost": {"post": {"text": "last words"}}}
+
+    async def written() -> bool:
+        return await stored.count("posts") == 1
+
+    await holds(written)
 
 
 async def test_metrics_count_operations_sockets_and_streams(server: Server, alice: Person) -> None:
