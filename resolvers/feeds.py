@@ -194,7 +194,8 @@ class PublicFeed:
             entry.row.key: entry for entry in await visible_entries(self._ctx, came) if entry is not None
         }
         posts = await _posts_of(self._ctx, rows)
-        told = self._changes.to_tell(rows)
+        # The viewer's own log also has what reposters' followers are told: not meant for this timeline.
+        told = self._changes.to_tell([row for row in rows if row.public])
         meaning: list[list[Happening]] = []
         for row in rows:
             if not row.public or (row.kind == what.POST_CHANGED and row.number not in told):

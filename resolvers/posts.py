@@ -42,6 +42,8 @@ from resolvers.visibility import (
 REPLIES = "r"
 # How long a repeated createPost is recognised.
 KEY_LIFETIME = timedelta(hours=24)
+# What an ID that is none leads to: no post has this key, and it is treated as any other that is not there.
+NOWHERE = PostKey(0, 0)
 
 
 class Draft(NamedTuple):
@@ -121,9 +123,7 @@ async def create_post(ctx: Context, draft: Draft) -> NewPost:
     """Write a post, or give the one back that this idempotency key made before."""
     author = ctx.require_viewer()
     text, key = _checked(draft)
-    parent = None if draft.reply_to is None else post_key_of(draft.reply_to)
-    if draft.reply_to is not None and parent is None:
-        raise not_found(Message.REPLY_TO_NOT_FOUND, "replyToId")
+    parent = None if draft.reply_to is None else post_key_of(draft.reply_to) or NOWHERE
     async with ctx.db.turn() as db:
         post = await _made_before(db, author, key, text, parent)
     if post is None:

@@ -5,6 +5,7 @@ import random
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 
 import asyncpg
 import pytest
@@ -68,10 +69,7 @@ async def test_several_sequencers_in_a_flood_number_everything_once(
     database: str, pool: Database, stored: Oracle
 ) -> None:
     numbered: list[int] = []
-    sequencers = [
-        Sequencer(pool, f"holder-{nth}", lambda nth=nth: numbered.append(nth))  # type: ignore[misc]
-        for nth in range(3)
-    ]
+    sequencers = [Sequencer(pool, f"holder-{nth}", partial(numbered.append, nth)) for nth in range(3)]
     running = [asyncio.create_task(sequencer.run()) for sequencer in sequencers]
     owners = range(1, 7)
     try:

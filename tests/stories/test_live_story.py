@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
+import httpx
 import pytest
 
 from app.embedded import EmbeddedValkey
@@ -136,7 +137,14 @@ class Square:
 @asynccontextmanager
 async def square(database: str, valkey: EmbeddedValkey, seed: int) -> AsyncIterator[Square]:
     """Four people at two servers, who know each other a little."""
-    async with serving(database, valkey.url) as one, serving(database, valkey.url) as other:
+    # Idle connections are given up before the server does so, in whose closing a request could be lost.
+    limits = httpx.Limits(keepalive_expiry=2)
+    async with (
+        serving(database, valkey.url) as one,
+        serving(database, valkey.url) as other,
+        httpx.AsyncClient(timeout=30, limits=limits) as http,
+    ):
+        one.http = http
         found = Square(seed, [one, other])
         for name in NAMES:
             person = await one.sign_up(name)
