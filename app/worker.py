@@ -36,6 +36,7 @@ def config(settings: Settings) -> uvicorn.Config:
         log_config=None,
         log_level=settings.log_level,
         lifespan="on",
+        timeout_keep_alive=75,  # seconds; proxies and phones give up first, so no request meets a closing connection
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
 

@@ -131,6 +131,10 @@ async def serving(database_url: str, redis_url: str, **changes: object) -> Async
         access_log=False,
         lifespan="on",
         timeout_graceful_shutdown=5,
+        proxy_headers=False,
+        ws_max_size=262_144,
+        # The people's client gives up idle connections at 5 s; at the same moment is too late for one of the two.
+        timeout_keep_alive=600,
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve([listening]))
