@@ -2,14 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 
-import asyncpg
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app import metrics
 from app.migrations import migrations
 from app.parts import Parts
-from dataloaders.database import DatabaseUnavailable
+from dataloaders.database import DatabaseUnavailable, MissingTable
 from dataloaders.migrations import applied_migrations
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -43,7 +42,7 @@ async def _database(parts: Parts) -> str:
             applied = await applied_migrations(db)
     except DatabaseUnavailable:
         return "unreachable"
-    except asyncpg.UndefinedTableError:
+    except MissingTable:
         applied = set()
     missing = {migration.version for migration in migrations()} - applied
     return "ok" if not missing else "migrations are missing: run 'python -m app migrate'"

@@ -227,7 +227,7 @@ def tell(error: GraphQLError, request_id: str) -> dict[str, Any]:
         return _told(error, cause.code, **cause.extensions)
     if isinstance(cause, DatabaseUnavailable):
         log.warning("database unavailable", error=str(cause)[:200], request_id=request_id)
-        masked = GraphQLError("The server cannot reach its database. Try again shortly.", path=error.path)
+        masked = GraphQLError("The server's database does not answer. Try again shortly.", path=error.path)
         return _told(masked, "UNAVAILABLE", requestId=request_id)
     log.error("operation failed", request_id=request_id, path=error.path, exc_info=cause)
     masked = GraphQLError(

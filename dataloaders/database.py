@@ -34,7 +34,11 @@ CONNECT_TIMEOUT = 5.0
 
 
 class DatabaseUnavailable(Exception):
-    """The database cannot be reached, or went away during the statement; trying again later may succeed."""
+    """The database cannot be reached, went away during the statement, or is too busy; trying again may succeed."""
+
+
+class MissingTable(Exception):
+    """The database has no such table: its migrations have not run."""
 
 
 _GONE = (
@@ -114,6 +118,8 @@ class Statements:
             watch(query)
         try:
             return await self._connection.fetch(query.text, *values)
+        except asyncpg.UndefinedTableError as error:
+            raise MissingTable(f"{query.name}: {error}") from error
         except _GONE as error:
             raise DatabaseUnavailable(f"{query.name}: {error}") from error
 

