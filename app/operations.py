@@ -3,10 +3,9 @@
 import json
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from inspect import isawaitable
 from typing import Any, cast
 
 import orjson
@@ -18,15 +17,14 @@ from graphql import (
     GraphQLSyntaxError,
     OperationDefinitionNode,
     OperationType,
-    execute,
     parse,
-    subscribe,
     validate,
 )
 
 from app import metrics
 from app.logs import safe_name
 from dataloaders.database import DatabaseUnavailable
+from execution import PreparedOperation
 from resolvers.context import Context
 from resolvers.errors import ClientError
 from schema.build import executable, executor_class
@@ -62,21 +60,42 @@ def refused(status: HTTPStatus, code: str, message: str) -> RequestRefused:
 class Operation:
     """A validated operation and its variables."""
 
-    document: DocumentNode
-    definition: OperationDefinitionNode
+    prepared: PreparedOperation
     variables: Mapping[str, Any]
     reads_position: bool
+    reads_marks: bool
 
     @property
     def kind(self) -> OperationType:
-        return self.definition.operation
+        return self.prepared.definition.operation
 
     @property
     def name(self) -> str | None:
-        return self.definition.name.value if self.definition.name else None
+        name = self.prepared.definition.name
+        return name.value if name else None
 
 
-_documents: OrderedDict[str, DocumentNode] = OrderedDict()
+class Document:
+    """A validated document: its operations are prepared when they are first asked for."""
+
+    def __init__(self, text: str, node: DocumentNode) -> None:
+        self._node = node
+        self.reads_position = "liveCursor" in text
+        self.reads_marks = "viewerHas" in text
+        self._operations: dict[str | None, PreparedOperation] = {}
+
+    def operation(self, name: str | None) -> PreparedOperation:
+        """The operation of this name, or the only one. Raises RequestRefused."""
+        found = self._operations.get(name)
+        if found is None:
+            _check_name(self._node, name)
+            found = self._operations[name] = PreparedOperation(
+                executable, self._node, name, executor_class, max_coercion_errors=MAX_ERRORS
+            )
+        return found
+
+
+_documents: OrderedDict[str, Document] = OrderedDict()
 
 
 def prepare(request: object) -> Operation:
@@ -91,17 +110,18 @@ def prepare(request: object) -> Operation:
     if variables is not None and not isinstance(variables, dict):
         raise refused(HTTPStatus.BAD_REQUEST, "BAD_USER_INPUT", "'variables' must be an object or null.")
     document = _document(query)
-    definition = _definition(document, name or None)
-    return Operation(document, definition, variables or {}, "liveCursor" in query)
+    return Operation(
+        document.operation(name or None), variables or {}, document.reads_position, document.reads_marks
+    )
 
 
-def _document(query: str) -> DocumentNode:
-    document = _documents.get(query)
-    if document is not None:
+def _document(query: str) -> Document:
+    found = _documents.get(query)
+    if found is not None:
         _documents.move_to_end(query)
-        return document
+        return found
     try:
-        document = parse(query, max_tokens=MAX_TOKENS)
+        node = parse(query, max_tokens=MAX_TOKENS)
     except GraphQLSyntaxError as error:
         raise RequestRefused(HTTPStatus.BAD_REQUEST, "GRAPHQL_PARSE_FAILED", error) from error
     except RecursionError:
@@ -109,13 +129,14 @@ def _document(query: str) -> DocumentNode:
             HTTPStatus.BAD_REQUEST, "GRAPHQL_PARSE_FAILED", "This document is nested too deeply."
         ) from None
     try:
-        errors = validate(executable, document, max_errors=MAX_ERRORS)
+        errors = validate(executable, node, max_errors=MAX_ERRORS)
     except RecursionError:
         raise refused(
             HTTPStatus.BAD_REQUEST, "GRAPHQL_VALIDATION_FAILED", "This document is nested too deeply."
         ) from None
     if errors:
         raise RequestRefused(HTTPStatus.BAD_REQUEST, "GRAPHQL_VALIDATION_FAILED", *errors)
+    document = Document(query, node)
     if len(query) <= CACHED_LENGTH:
         _documents[query] = document
         if len(_documents) > CACHED_DOCUMENTS:
@@ -123,15 +144,15 @@ def _document(query: str) -> DocumentNode:
     return document
 
 
-def _definition(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+def _check_name(document: DocumentNode, name: str | None) -> None:
+    """Whether the name chooses one operation. Raises RequestRefused."""
     found = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
     if name is not None:
-        found = [node for node in found if node.name is not None and node.name.value == name]
-        if not found:
+        if not any(node.name is not None and node.name.value == name for node in found):
             raise refused(
                 HTTPStatus.BAD_REQUEST, "BAD_USER_INPUT", f"The document has no operation named {name!r}."
             )
-    if len(found) != 1:
+    elif len(found) != 1:
         raise refused(
             HTTPStatus.BAD_REQUEST,
             "BAD_USER_INPUT",
@@ -139,26 +160,16 @@ def _definition(document: DocumentNode, name: str | None) -> OperationDefinition
             if found
             else "The document has no operation.",
         )
-    return found[0]
 
 
 async def run(operation: Operation, ctx: Context, request_id: str) -> dict[str, Any]:
     """Run a query or mutation: what to send. The context's connection is given back."""
     started = time.monotonic()
     try:
+        ctx.reads_marks = operation.reads_marks
         if operation.reads_position:
             await ctx.position()
-        result = execute(
-            executable,
-            operation.document,
-            context_value=ctx,
-            variable_values=dict(operation.variables),
-            operation_name=operation.name,
-            executor_class=executor_class,
-            max_coercion_errors=MAX_ERRORS,
-        )
-        if isawaitable(result):
-            result = await result
+        result = await operation.prepared.execute(ctx, operation.variables)
     except Exception as error:
         result = ExecutionResult(None, [_located(error)])
     finally:
@@ -172,30 +183,20 @@ async def run(operation: Operation, ctx: Context, request_id: str) -> dict[str, 
 async def stream(operation: Operation, ctx: Context, request_id: str) -> AsyncIterator[dict[str, Any]]:
     """Run a subscription: what to send for each event. Raises RequestRefused when it cannot begin."""
     started = time.monotonic()
-    result = subscribe(
-        executable,
-        operation.document,
-        context_value=ctx,
-        variable_values=dict(operation.variables),
-        operation_name=operation.name,
-        executor_class=executor_class,
-        max_coercion_errors=MAX_ERRORS,
-    )
-    if isawaitable(result):
-        result = await cast(Awaitable[Any], result)
+    result = await operation.prepared.subscribe(ctx, operation.variables)
     if isinstance(result, ExecutionResult):
         yield told(result, request_id)
         return
     metrics.STREAMS.inc()
     events = 0
     try:
-        async for event in cast(AsyncIterator[ExecutionResult], result):
+        async for event in result:
             events += 1
             metrics.EVENTS.inc()
             yield told(event, request_id)
     finally:
         metrics.STREAMS.dec()
-        await cast(Any, result).aclose()
+        await result.aclose()
         await ctx.db.close()
         log.info(
             "subscription ended",
@@ -268,8 +269,8 @@ def _log(
     kind = operation.kind.value
     refusals = [part for part in (payload.get("data") or {}).values() if isinstance(part, dict)]
     was_refused = any(part.get("userErrors") for part in refusals)
-    metrics.OPERATIONS.labels(kind, "error" if codes else "refused" if was_refused else "ok").inc()
-    metrics.DURATION.labels(kind).observe(seconds)
+    metrics.operations(kind, "error" if codes else "refused" if was_refused else "ok").inc()
+    metrics.duration(kind).observe(seconds)
     metrics.STATEMENTS.inc(statements)
     log.info(
         "operation",

@@ -17,7 +17,8 @@ from asyncpg.pool import PoolConnectionProxy
 
 from sql import Query
 
-Row = TypeVar("Row")
+# Rows are named tuples; tuple itself will do where one column matters.
+Row = TypeVar("Row", bound=tuple[Any, ...])
 
 # A statement that takes longer is a fault, not a wait; a lock is released within the same order of time.
 SERVER_SETTINGS = {
@@ -84,16 +85,17 @@ class Statements:
         self._connection = connection
         self._watchers = watchers
 
-    async def many(self, row: Callable[..., Row], query: Query, *values: Any) -> list[Row]:
+    async def many(self, row: type[Row], query: Query, *values: Any) -> list[Row]:
         """All rows of the result, in its order."""
-        return [row(*record) for record in await self._fetch(query, values)]
+        make = tuple.__new__  # half the price of calling the class
+        return [make(row, record) for record in await self._fetch(query, values)]
 
-    async def maybe(self, row: Callable[..., Row], query: Query, *values: Any) -> Row | None:
+    async def maybe(self, row: type[Row], query: Query, *values: Any) -> Row | None:
         """The row, or None when there is none."""
         records = await self._fetch(query, values)
-        return row(*records[0]) if records else None
+        return tuple.__new__(row, records[0]) if records else None
 
-    async def one(self, row: Callable[..., Row], query: Query, *values: Any) -> Row:
+    async def one(self, row: type[Row], query: Query, *values: Any) -> Row:
         """The row. Raises LookupError when there is none, which is a bug."""
         found = await self.maybe(row, query, *values)
         if found is None:
@@ -131,6 +133,7 @@ class Session:
         self._database = database
         self._lock = asyncio.Lock()
         self._connection: PoolConnectionProxy[asyncpg.Record] | None = None
+        self._statements: Statements | None = None
         self._in_transaction = False
         self._closed = False
         self.statements = 0
@@ -142,17 +145,16 @@ class Session:
         if self._closed:
             # A loader's task may still be under way when its operation was given up.
             raise RuntimeError("the operation is over; its database session was closed")
-        if self._connection is None:
+        if self._statements is None:
             self._connection = await self._database.acquire()
-        return Statements(self._connection, (self._watch, *self._database.watchers))
+            self._statements = Statements(self._connection, (self._watch, *self._database.watchers))
+        return self._statements
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Statements]:
-        """The connection, for as long as the block lasts. Inside a transaction use the transaction instead."""
+    def turn(self) -> "_Turn":
+        """The connection, for as long as an `async with` lasts. Inside a transaction use the transaction instead."""
         if self._in_transaction:
             raise RuntimeError("inside a transaction read through the transaction, not through a loader")
-        async with self._lock:
-            yield await self._connected()
+        return _Turn(self)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Statements]:
@@ -172,7 +174,7 @@ class Session:
     async def release(self) -> None:
         """Give the connection back, after the turn that is under way. The session may be used again."""
         async with self._lock:
-            connection, self._connection = self._connection, None
+            connection, self._connection, self._statements = self._connection, None, None
             if connection is not None:
                 await self._database.release(connection)
 
@@ -180,6 +182,27 @@ class Session:
         """Give the connection back for good: whoever still waits for a turn gets none."""
         self._closed = True
         await self.release()
+
+
+class _Turn:
+    """What turn() gives; written out, since a generator's context manager costs as much as the rest of a turn."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def __aenter__(self) -> Statements:
+        session = self._session
+        await session._lock.acquire()
+        try:
+            return await session._connected()
+        except BaseException:
+            session._lock.release()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._session._lock.release()
 
 
 class Database:
@@ -225,14 +248,16 @@ class Database:
 
     async def acquire(self) -> "PoolConnectionProxy[asyncpg.Record]":
         """A connection of the pool. Raises DatabaseUnavailable."""
+        # A timeout costs a task, and is not needed where nobody has to wait.
+        timeout = None if self._pool.get_idle_size() else ACQUIRE_TIMEOUT
         try:
-            return await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
+            return await self._pool.acquire(timeout=timeout)
         except (*_GONE, asyncpg.PostgresError) as error:
             raise DatabaseUnavailable(f"no connection: {error}") from error
 
     async def release(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
         """Give a connection back, also one that broke."""
         try:
-            await asyncio.shield(self._pool.release(connection))
+            await self._pool.release(connection)  # goes on when this task is cancelled
         except (*_GONE, asyncpg.PostgresError):
             connection.terminate()

@@ -17,70 +17,83 @@ Value = TypeVar("Value")
 Batch = Callable[[Statements, Sequence[Key]], Awaitable[Sequence[Value]]]
 
 
+class _Reading(Generic[Key]):
+    """One statement to be: the keys collected for it, open to more until it is sent, and its end."""
+
+    def __init__(self) -> None:
+        self.keys: dict[Key, None] = {}
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
 class Loader(Generic[Key, Value]):
     """Reads values by key, each key once. A batch answers in the order it was asked."""
 
     def __init__(self, session: Session, batch: Batch[Key, Value]) -> None:
         self._session = session
         self._batch = batch
-        self._values: dict[Key, asyncio.Future[Value]] = {}
-        self._waiting: dict[Key, asyncio.Future[Value]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._values: dict[Key, Value] = {}
+        # What is being read, and by which statement.
+        self._readings: dict[Key, _Reading[Key]] = {}
+        self._open: _Reading[Key] | None = None
 
     async def load(self, key: Key) -> Value:
         """The value of one key. Raises what the batch raised."""
-        return await self._future(key)
+        return (await self.load_many((key,)))[0]
 
     async def load_many(self, keys: Iterable[Key]) -> list[Value]:
-        """The values of the keys, in their order."""
-        futures = [self._future(key) for key in keys]
-        return [await future for future in futures]
+        """The values of the keys, in their order. Raises what a batch raised; asking again then reads again."""
+        keys = list(keys)
+        values = self._values
+        while missing := [key for key in keys if key not in values]:
+            await self._read(missing)
+        return [values[key] for key in keys]
 
     def prime(self, key: Key, value: Value) -> None:
-        """Tell the loader a value that was read otherwise, replacing what it knew."""
-        future: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
-        future.set_result(value)
-        self._values[key] = future
+        """Tell the loader a value that was read otherwise. What it knows already stays."""
+        self._values.setdefault(key, value)
 
-    def clear(self, key: Key) -> None:
-        """Forget a value that was changed."""
-        self._values.pop(key, None)
+    async def _read(self, keys: Sequence[Key]) -> None:
+        """Have these keys read, by statements under way or by one that others may join."""
+        under_way = set()
+        opened = None
+        for key in keys:
+            reading = self._readings.get(key)
+            if reading is None:
+                if self._open is None:
+                    opened = self._open = _Reading()
+                reading = self._readings[key] = self._open
+                reading.keys[key] = None
+            under_way.add(reading)
+        if opened is not None:
+            # Whoever opened it reads for all; when they are cancelled, the others look again.
+            await self._send(opened)
+            under_way.discard(opened)
+        for reading in under_way:
+            await asyncio.shield(reading.over)
 
-    def _future(self, key: Key) -> "asyncio.Future[Value]":
-        future = self._values.get(key)
-        if future is None:
-            future = self._values[key] = asyncio.get_running_loop().create_future()
-            self._waiting[key] = future
-            if self._task is None:
-                self._task = asyncio.create_task(self._read())
-        return future
+    async def _send(self, reading: _Reading[Key]) -> None:
+        try:
+            async with self._session.turn() as statements:
+                await self._settle(reading)
+                self._open = None
+                values = await self._batch(statements, list(reading.keys))
+            self._values.update(zip(reading.keys, values, strict=True))
+            reading.over.set_result(None)
+        except Exception as error:
+            reading.over.set_exception(error)
+            reading.over.exception()  # read by whoever still waits; nobody may
+            raise
+        finally:
+            if self._open is reading:
+                self._open = None
+            for key in reading.keys:
+                del self._readings[key]
+            if not reading.over.done():
+                reading.over.set_result(None)
 
-    async def _read(self) -> None:
-        while self._waiting:
-            taken: dict[Key, asyncio.Future[Value]] = {}
-            try:
-                async with self._session.turn() as statements:
-                    await self._settle()
-                    taken, self._waiting = self._waiting, {}
-                    values = await self._batch(statements, list(taken))
-                for future, value in zip(taken.values(), values, strict=True):
-                    if not future.done():
-                        future.set_result(value)
-            except BaseException as error:
-                if not taken:
-                    taken, self._waiting = self._waiting, {}
-                for key, future in taken.items():
-                    self._values.pop(key, None)
-                    if not future.done():
-                        future.set_exception(error)
-                        future.exception()  # read by whoever still waits; nobody may
-                if not isinstance(error, Exception):
-                    raise
-        self._task = None
-
-    async def _settle(self) -> None:
+    async def _settle(self, reading: _Reading[Key]) -> None:
         """Wait until a tick of the event loop brings no new key."""
         count = -1
-        while count != len(self._waiting):
-            count = len(self._waiting)
+        while count != len(reading.keys):
+            count = len(reading.keys)
             await asyncio.sleep(0)

@@ -6,7 +6,6 @@ from dataloaders.loader import Loader
 from dataloaders.rows import (
     EntryKey,
     EntryRow,
-    MarksRow,
     PostKey,
     PostRow,
     SlicedPostRow,
@@ -27,13 +26,15 @@ class Loaders:
         viewer = NOBODY if viewer_id is None else viewer_id
         self.users: Loader[int, UserRow | None] = Loader(session, users.users_by_ids)
         self.user_ids: Loader[str, int | None] = Loader(session, users.user_ids_by_handles)
-        self.ties: Loader[int, TieRow] = Loader(session, lambda db, ids: ties.ties_of_viewer(db, viewer, ids))
+        # Of accounts by id and of posts by key: one statement for both.
+        self.viewer_side: Loader[int | PostKey, TieRow] = Loader(
+            session, lambda db, keys: ties.viewer_side(db, viewer, keys)
+        )
         self.followed_by: Loader[int, list[int]] = Loader(session, ties.followed_by)
         self.followers: Loader[Slice, list[SlicedUserRow]] = Loader(session, ties.followers)
         self.following: Loader[Slice, list[SlicedUserRow]] = Loader(session, ties.following)
-        self.posts: Loader[PostKey, PostRow | None] = Loader(session, posts.posts_by_keys)
-        self.marks: Loader[PostKey, MarksRow] = Loader(
-            session, lambda db, keys: posts.marks_of_viewer(db, viewer, keys)
+        self.posts: Loader[PostKey, PostRow | None] = Loader(
+            session, lambda db, keys: posts.posts_by_keys(db, keys, self.users.prime)
         )
         self.replies: Loader[Slice, list[SlicedPostRow]] = Loader(session, posts.replies)
         self.entries: Loader[EntryKey, EntryRow | None] = Loader(session, entries.entries_by_keys)

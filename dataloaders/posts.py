@@ -1,10 +1,9 @@
 """Reads of posts, their replies and what the viewer did with them."""
 
-from collections.abc import Sequence
-from itertools import starmap
+from collections.abc import Callable, Sequence
 
 from dataloaders.database import Statements
-from dataloaders.rows import MarksRow, PostKey, PostRow, SlicedPostRow
+from dataloaders.rows import AuthoredPostRow, PostKey, PostRow, SlicedPostRow, UserRow
 from dataloaders.slices import Slice, read_slices
 from sql import load
 
@@ -16,17 +15,22 @@ def columns(keys: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
     return [owner for owner, _ in keys], [id for _, id in keys]
 
 
-async def posts_by_keys(db: Statements, keys: Sequence[PostKey]) -> list[PostRow | None]:
-    """Posts that were not deleted, in the order asked."""
-    found = {row.key: row for row in await db.many(PostRow, POSTS["posts_by_keys"], *columns(keys))}
+async def posts_with_reposts(
+    db: Statements, keys: Sequence[PostKey], actor_ids: Sequence[int]
+) -> list[AuthoredPostRow]:
+    """Those of the posts that were not deleted, with their authors and their reposts by these accounts."""
+    return await db.many(AuthoredPostRow, POSTS["posts_by_keys"], *columns(keys), actor_ids)
+
+
+async def posts_by_keys(
+    db: Statements, keys: Sequence[PostKey], know_author: Callable[[int, UserRow], None]
+) -> list[PostRow | None]:
+    """Posts that were not deleted, in the order asked. Their authors come along, and are told to `know_author`."""
+    found = {}
+    for row in await posts_with_reposts(db, keys, ()):
+        found[row.author_id, row.id] = row.post
+        know_author(row.author_id, row.author)
     return [found.get(key) for key in keys]
-
-
-async def marks_of_viewer(db: Statements, viewer_id: int, keys: Sequence[PostKey]) -> list[MarksRow]:
-    """Whether the viewer liked and reposted each post."""
-    rows = await db.many(MarksRow, POSTS["marks_of_viewer"], viewer_id, *columns(keys))
-    found = {PostKey(row.author_id, row.id): row for row in rows}
-    return list(starmap(lambda author_id, id: found[PostKey(author_id, id)], keys))
 
 
 async def replies(db: Statements, slices: Sequence[Slice]) -> list[list[SlicedPostRow]]:

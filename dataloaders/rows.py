@@ -14,6 +14,10 @@ LOWEST = -1
 HIGHEST = 2**63 - 1
 
 
+# A named tuple at a third of the price of calling its class; keys are made by the hundred for one page.
+_new = tuple.__new__
+
+
 def time_of(id: int) -> datetime:
     """When the thing with this id came to be, to the microsecond, in UTC."""
     return ID_EPOCH + timedelta(microseconds=id >> ID_SHIFT)
@@ -90,13 +94,16 @@ class WaitRow(NamedTuple):
 
 
 class TieRow(NamedTuple):
-    """What stands between the viewer and another account."""
+    """What stands between the viewer and another account; or, with a post_id, what the viewer did with its post."""
 
     user_id: int
+    post_id: int | None
     followed_by_viewer: bool
     follows_viewer: bool
     blocked_by_viewer: bool
     blocks_viewer: bool
+    liked: bool
+    reposted: bool
 
 
 class SinceRow(NamedTuple):
@@ -123,13 +130,60 @@ class PostRow(NamedTuple):
 
     @property
     def key(self) -> PostKey:
-        return PostKey(self.author_id, self.id)
+        return _new(PostKey, (self.author_id, self.id))
 
     @property
     def reply_to(self) -> PostKey | None:
         if self.reply_to_author_id is None or self.reply_to_id is None:
             return None
-        return PostKey(self.reply_to_author_id, self.reply_to_id)
+        return _new(PostKey, (self.reply_to_author_id, self.reply_to_id))
+
+
+POST_COLUMNS = len(PostRow._fields)
+
+
+USER_COLUMNS = len(UserRow._fields) - 1
+
+
+class AuthoredPostRow(NamedTuple):
+    """A post as stored, its author, and who of some accounts reposted it, with their entries."""
+
+    author_id: int
+    id: int
+    text: str
+    direction: str
+    reply_to_author_id: int | None
+    reply_to_id: int | None
+    like_count: int
+    repost_count: int
+    reply_count: int
+    idempotency_key: str | None
+    handle: str
+    display_name: str
+    bio: str | None
+    avatar_url: str | None
+    follower_count: int
+    following_count: int
+    post_count: int
+    actor_ids: list[int] | None
+    entry_ids: list[int] | None
+
+    @property
+    def post(self) -> PostRow:
+        return _new(PostRow, self[:POST_COLUMNS])
+
+    @property
+    def author(self) -> UserRow:
+        return _new(UserRow, (self[0], *self[POST_COLUMNS : POST_COLUMNS + USER_COLUMNS]))
+
+    @property
+    def reposts(self) -> "list[RepostRow]":
+        if self.actor_ids is None or self.entry_ids is None:
+            return []
+        return [
+            RepostRow(self.author_id, self.id, actor_id, entry_id)
+            for actor_id, entry_id in zip(self.actor_ids, self.entry_ids, strict=True)
+        ]
 
 
 class KeyedPostRow(NamedTuple):
@@ -152,15 +206,6 @@ class PostIdRow(NamedTuple):
     post_id: int
 
 
-class MarksRow(NamedTuple):
-    """What the viewer did with a post."""
-
-    author_id: int
-    id: int
-    liked: bool
-    reposted: bool
-
-
 class EntryRow(NamedTuple):
     """One coming of a post into timelines."""
 
@@ -172,11 +217,11 @@ class EntryRow(NamedTuple):
 
     @property
     def key(self) -> EntryKey:
-        return EntryKey(self.actor_id, self.id)
+        return _new(EntryKey, (self.actor_id, self.id))
 
     @property
     def post_key(self) -> PostKey:
-        return PostKey(self.post_author_id, self.post_id)
+        return _new(PostKey, (self.post_author_id, self.post_id))
 
     @property
     def is_repost(self) -> bool:

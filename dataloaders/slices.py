@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from dataloaders.database import Statements
+from dataloaders.rows import SlicedPostRow, SlicedUserRow
 from sql import Query
 
 
@@ -24,20 +25,13 @@ class Slice(NamedTuple):
     limit: int
 
 
-class Sliced(Protocol):
-    """A row that says which of the slices asked for it belongs to."""
-
-    @property
-    def nth(self) -> int: ...
-
-
-SlicedRow = TypeVar("SlicedRow", bound=Sliced)
+SlicedRow = TypeVar("SlicedRow", SlicedPostRow, SlicedUserRow)
 
 
 async def read_slices(
     db: Statements,
     slices: Sequence[Slice],
-    row: Callable[..., SlicedRow],
+    row: type[SlicedRow],
     down: Query,
     up: Query,
     columns: Callable[[Sequence[Slice]], list[list[Any]]],

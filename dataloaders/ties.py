@@ -3,17 +3,21 @@
 from collections.abc import Sequence
 
 from dataloaders.database import Statements
-from dataloaders.rows import IdsRow, SlicedUserRow, TieRow
+from dataloaders.posts import columns
+from dataloaders.rows import IdsRow, PostKey, SlicedUserRow, TieRow
 from dataloaders.slices import Slice, read_slices
 from sql import Query, load
 
 TIES = load("ties")
 
 
-async def ties_of_viewer(db: Statements, viewer_id: int, user_ids: Sequence[int]) -> list[TieRow]:
-    """The viewer's ties to the accounts, in the order asked."""
-    found = {row.user_id: row for row in await db.many(TieRow, TIES["ties_of_viewer"], viewer_id, user_ids)}
-    return [found[id] for id in user_ids]
+async def viewer_side(db: Statements, viewer_id: int, keys: Sequence[int | PostKey]) -> list[TieRow]:
+    """What the viewer has to do with accounts, by their ids, and with posts, by their keys, in the order asked."""
+    posts = [key for key in keys if isinstance(key, tuple)]
+    users = [key for key in keys if not isinstance(key, tuple)]
+    rows = await db.many(TieRow, TIES["viewer_side"], viewer_id, users, *columns(posts))
+    found = {row.user_id if row.post_id is None else (row.user_id, row.post_id): row for row in rows}
+    return [found[key] for key in keys]
 
 
 async def followed_by(db: Statements, user_ids: Sequence[int]) -> list[list[int]]:

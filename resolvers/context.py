@@ -51,6 +51,9 @@ class Bus(Protocol):
     def listen(self, *, owners: Iterable[int], public: bool) -> AbstractAsyncContextManager[Listener]:
         """A listener for the owners' events or, with `public`, for all public ones."""
 
+    def position(self) -> HeadRow | None:
+        """How far the log was read here a moment ago; None when that cannot be told."""
+
     def revoke(self, session_id: int) -> None:
         """Refuse the session's access tokens here from now on; the log tells the other workers."""
 
@@ -128,6 +131,8 @@ class Context:
     services: Services
     language: str = "en"
     address: str = ""
+    # Whether the operation asks what the viewer did with posts.
+    reads_marks: bool = False
     loaders: Loaders = field(init=False)
     _position: HeadRow | None = field(init=False, default=None)
 
@@ -146,7 +151,9 @@ class Context:
         return self.viewer
 
     async def position(self) -> HeadRow:
-        """The log's head, taken once: everything up to it is seen by whatever is read afterwards."""
+        """A position in the log, taken once: everything up to it is seen by whatever is read afterwards."""
+        if self._position is None:
+            self._position = self.services.bus.position()
         if self._position is None:
             async with self.db.turn() as db:
                 self._position = await log_head(db)

@@ -109,8 +109,7 @@ class HomeFeed:
         came = {entry.key: entry for entry in chain(added, *later.values()) if _stands(entry, standing)}
         admitted = await admit(ctx, home, list(came.values()))
         shown = {entry.row.key: entry for entry in admitted if entry is not None}
-        authors = [entry.post_author_id for entry in reposts]
-        ties = dict(zip(authors, await ties_to(ctx, authors), strict=True))
+        ties = await ties_to(ctx, (entry.post_author_id for entry in reposts))
         posts = await _posts_of(ctx, rows)
         told = self._changes.to_tell(rows)
         meaning: list[list[Happening]] = []
@@ -215,8 +214,9 @@ async def _posts_of(ctx: Context, rows: Iterable[LogRow]) -> dict[PostKey, Visib
     posts: dict[PostKey, VisiblePost | bool] = {}
     for key, post in zip(changed, await visible_posts(ctx, changed), strict=True):
         posts[key] = False if post is None else post
-    for key, tie in zip(gone, await ties_to(ctx, [key.author_id for key in gone]), strict=True):
-        posts[key] = why_post_hidden(tie) is None
+    ties = await ties_to(ctx, (key.author_id for key in gone))
+    for key in gone:
+        posts[key] = why_post_hidden(ties.get(key.author_id)) is None
     return posts
 
 

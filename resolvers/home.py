@@ -1,12 +1,12 @@
 """The home timeline: whose entries come in, and which of them. How they are read: home_entries.py."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
 from dataloaders.entries import ENTRIES
-from dataloaders.posts import columns
+from dataloaders.posts import columns, posts_with_reposts
 from dataloaders.rows import ID_SHIFT, EntryRow, PostKey, RepostRow
 from resolvers.context import Context, Viewer
 from resolvers.visibility import VisibleEntry, visible_entries
@@ -81,20 +81,43 @@ async def home_reposts(ctx: Context, home: Home, keys: Iterable[PostKey]) -> dic
     return found
 
 
+async def home_posts(ctx: Context, home: Home, keys: Iterable[PostKey]) -> Mapping[PostKey, list[RepostRow]]:
+    """The reposts of the posts by the home's accounts, read together with the posts, which the loaders know then."""
+    wanted = sorted(set(keys))
+    reposts: dict[PostKey, list[RepostRow]] = {}
+    if wanted:
+        async with ctx.db.turn() as db:
+            rows = await posts_with_reposts(db, wanted, home.actors)
+        for row in rows:
+            post = row.post
+            key = post.key
+            reposts[key] = row.reposts
+            ctx.loaders.posts.prime(key, post)
+            ctx.loaders.users.prime(post.author_id, row.author)
+    for key in wanted:
+        if key not in reposts:
+            reposts[key] = []
+            ctx.loaders.posts.prime(key, None)
+    return reposts
+
+
 async def admit(ctx: Context, home: Home, entries: Sequence[EntryRow]) -> list[VisibleEntry | None]:
     """The entries as the home timeline shows them: the gate first, then the reply rule and the repost rule."""
     fitting = [
         entry
         for entry in entries
         if entry.actor_id in home.members
-        and (entry.is_repost or reply_comes_in(entry.actor_id, entry.reply_to_author_id, home))
+        and (
+            entry.reply_to_author_id is None
+            or entry.is_repost
+            or reply_comes_in(entry.actor_id, entry.reply_to_author_id, home)
+        )
     ]
-    visible = [entry for entry in await visible_entries(ctx, fitting) if entry is not None]
-    # Asked for all of them, so that the number of statements does not depend on what is on the page.
-    reposts = await home_reposts(ctx, home, (entry.row.post_key for entry in visible))
+    reposts = await home_posts(ctx, home, [entry.post_key for entry in fitting])
     shown = {
-        entry.row.key: entry
-        for entry in visible
-        if not entry.row.is_repost or not repost_is_covered(entry.row, home, reposts[entry.row.post_key])
+        (entry.row.actor_id, entry.row.id): entry
+        for entry in await visible_entries(ctx, fitting)
+        if entry is not None
+        and not (entry.row.is_repost and repost_is_covered(entry.row, home, reposts[entry.row.post_key]))
     }
-    return [shown.get(entry.key) for entry in entries]
+    return [shown.get((entry.actor_id, entry.id)) for entry in entries]

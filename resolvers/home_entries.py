@@ -15,8 +15,9 @@ from resolvers.home import Home, admit
 from resolvers.visibility import VisibleEntry
 from sql import Query
 
-# Measured: merging costs PostgreSQL 15 us for each account, a walk as much for each hundred entries passed.
-FEW = 60
+# Measured for 96 accounts: merging 0.61 ms in one statement, a walk and a span 0.59 ms in three, each of which costs
+# this process 50 us besides. For 300 it is 4.7 ms against 0.6.
+FEW = 100
 # A walk that found too little ends after so many entries for each account: then a descent for each is cheaper.
 WALK_PER_ACCOUNT = 5
 # A span in which nothing is expected is so much longer than all before it; otherwise by what was found in those.
@@ -86,4 +87,4 @@ class HomeEntries:
 
     async def _read(self, query: Query, *values: int) -> list[EntryRow]:
         async with self._ctx.db.turn() as db:
-            return await db.many(EntryRow, query, self._home.actors, *values)
+            return await db.many(EntryRow, query, self._home.actors, *values, self._home.viewer.id)

@@ -14,12 +14,14 @@ __all__ = [
     "post_gid",
     "post_key_of",
     "time_of",
+    "url_safe",
     "user_gid",
     "user_id_of",
 ]
 
 Kind = Literal["u", "p", "e"]
-_LAYOUT = {"u": ">q", "p": ">qq", "e": ">qq"}
+_ONE, _TWO = struct.Struct(">q"), struct.Struct(">qq")
+_LAYOUT = {"u": _ONE, "p": _TWO, "e": _TWO}
 
 
 class GlobalId(NamedTuple):
@@ -31,17 +33,17 @@ class GlobalId(NamedTuple):
 
 def user_gid(id: int) -> str:
     """The global ID of an account."""
-    return _encode("u", id)
+    return f"u{url_safe(_ONE.pack(id))}"
 
 
 def post_gid(key: PostKey) -> str:
     """The global ID of a post."""
-    return _encode("p", *key)
+    return f"p{url_safe(_TWO.pack(*key))}"
 
 
 def entry_gid(key: EntryKey) -> str:
     """The global ID of a timeline entry."""
-    return _encode("e", *key)
+    return f"e{url_safe(_TWO.pack(*key))}"
 
 
 def decode(text: str) -> GlobalId | None:
@@ -52,11 +54,11 @@ def decode(text: str) -> GlobalId | None:
         return None
     try:
         data = base64.urlsafe_b64decode(text[1:] + "=" * (-(len(text) - 1) % 4))
-        key = struct.unpack(layout, data)
+        key = layout.unpack(data)
     except (ValueError, binascii.Error, struct.error):
         return None
     found = GlobalId(kind, key)  # type: ignore[arg-type]  # a key of _LAYOUT is a Kind
-    return found if _encode(found.kind, *key) == text and min(key) > 0 else None
+    return found if kind + url_safe(layout.pack(*key)) == text and min(key) > 0 else None
 
 
 def user_id_of(text: str) -> int | None:
@@ -71,6 +73,9 @@ def post_key_of(text: str) -> PostKey | None:
     return PostKey(*found.key) if found is not None and found.kind == "p" else None
 
 
-def _encode(kind: Kind, *key: int) -> str:
-    data = struct.pack(_LAYOUT[kind], *key)
-    return kind + base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+def url_safe(data: bytes) -> str:
+    """URL-safe base64 without padding (RFC 4648, 5), in one pass less than the standard library's."""
+    return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE, b"=").decode()

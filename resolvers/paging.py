@@ -13,11 +13,13 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from dataloaders.rows import HIGHEST, LOWEST
 from dataloaders.slices import Position
 from resolvers.errors import BadInput, InvalidCursor
+from resolvers.ids import url_safe
 
 Candidate = TypeVar("Candidate")
 Shown = TypeVar("Shown")
 ShownOut = TypeVar("ShownOut", covariant=True)
 
+_POSITION = struct.Struct(">qq")
 MAX_PAGE = 100
 DEFAULT_PAGE = 20
 # A refill never asks for more candidates at once than this.
@@ -65,14 +67,14 @@ class Source(Protocol[Candidate, ShownOut]):
 
 def encode_cursor(kind: str, position: Position) -> str:
     """An opaque cursor into lists of this kind (one letter)."""
-    return base64.urlsafe_b64encode(kind.encode() + struct.pack(">qq", *position)).rstrip(b"=").decode()
+    return url_safe(kind.encode() + _POSITION.pack(*position))
 
 
 def decode_cursor(kind: str, text: str) -> Position:
     """The position. Raises InvalidCursor for anything that was not a cursor of such a list."""
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) if len(text) < 64 else b""
-        position = Position(*struct.unpack(">qq", data[1:]))
+        position = Position(*_POSITION.unpack(data[1:]))
     except (ValueError, binascii.Error, struct.error):
         position = Position(LOWEST, LOWEST)
     # Nothing stands at the ends of the range, and from just within it a page can step to either side.
@@ -138,7 +140,7 @@ async def _walk(
 ) -> list[Item[Shown]]:
     found: list[Item[Shown]] = []
     # Some more than wanted, since a few are usually hidden and a refill costs as much as a page.
-    chunk = want + want // 4 + 4
+    chunk = want + want // 8 + 2
     while True:
         candidates = await source.fetch(start, down, chunk)
         shown = await source.admit(candidates)

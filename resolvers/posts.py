@@ -14,6 +14,7 @@ from dataloaders.rows import (
     PostKey,
     PostRow,
     SlicedPostRow,
+    TieRow,
     UserIdRow,
     time_of,
 )
@@ -36,7 +37,7 @@ from resolvers.visibility import (
     own_post,
     visible_post,
     visible_posts,
-    visible_user,
+    visible_users,
 )
 
 REPLIES = "r"
@@ -66,32 +67,44 @@ async def post_by_key(ctx: Context, key: PostKey) -> VisiblePost | None:
     return await visible_post(ctx, key)
 
 
-async def author_of(ctx: Context, post: VisiblePost) -> VisibleUser:
-    """Who wrote the post. Raises LookupError if they vanished in between."""
-    author = await visible_user(ctx, post.author_id)
-    if author is None:
+async def authors_of(ctx: Context, posts: Sequence[VisiblePost]) -> list[VisibleUser]:
+    """Who wrote the posts. Raises LookupError if somebody vanished in between."""
+    authors = [author for author in await visible_users(ctx, [post.author_id for post in posts]) if author]
+    if len(authors) != len(posts):
         raise LookupError("the author of a visible post is not visible")
-    return author
+    return authors
 
 
-async def reply_to(ctx: Context, post: VisiblePost) -> VisiblePost | None:
-    """What the post answers, None when it answers nothing or that is not there for the viewer."""
-    return None if post.reply_to is None else await visible_post(ctx, post.reply_to)
+async def answered_by(ctx: Context, posts: Sequence[VisiblePost]) -> list[VisiblePost | None]:
+    """What each post answers, None when it answers nothing or that is not there for the viewer."""
+    keys = [post.reply_to for post in posts]
+    wanted = [key for key in keys if key is not None]
+    found = dict(zip(wanted, await visible_posts(ctx, wanted), strict=True))
+    return [None if key is None else found[key] for key in keys]
 
 
-async def viewer_has_liked(ctx: Context, post: VisiblePost) -> bool:
-    """Whether the viewer likes the post."""
-    return ctx.viewer is not None and (await ctx.loaders.marks.load(post.key)).liked
+async def viewer_has_liked(ctx: Context, posts: Sequence[VisiblePost]) -> list[bool]:
+    """Whether the viewer likes each post."""
+    return [side is not None and side.liked for side in await _viewer_side(ctx, posts)]
 
 
-async def viewer_has_reposted(ctx: Context, post: VisiblePost) -> bool:
-    """Whether the viewer reposted the post."""
-    return ctx.viewer is not None and (await ctx.loaders.marks.load(post.key)).reposted
+async def viewer_has_reposted(ctx: Context, posts: Sequence[VisiblePost]) -> list[bool]:
+    """Whether the viewer reposted each post."""
+    return [side is not None and side.reposted for side in await _viewer_side(ctx, posts)]
 
 
-def key_for_author(ctx: Context, post: VisiblePost) -> str | None:
-    """The idempotency key, for the author alone and while it holds."""
-    return post.idempotency_key if post.author_id == ctx.viewer_id and _key_holds(post.id) else None
+async def _viewer_side(ctx: Context, posts: Sequence[VisiblePost]) -> Sequence[TieRow | None]:
+    if ctx.viewer is None:
+        return [None] * len(posts)
+    return await ctx.loaders.viewer_side.load_many([post.key for post in posts])
+
+
+def keys_for_author(ctx: Context, posts: Sequence[VisiblePost]) -> list[str | None]:
+    """The idempotency keys, for the author alone and while they hold."""
+    return [
+        post.idempotency_key if post.author_id == ctx.viewer_id and _key_holds(post.id) else None
+        for post in posts
+    ]
 
 
 class _Replies:

@@ -9,7 +9,7 @@ from resolvers.context import Context
 from resolvers.home import home_of
 from resolvers.home_entries import HomeEntries
 from resolvers.paging import Page, page_request, read_page
-from resolvers.visibility import VisibleEntry, VisibleUser, visible_entries, visible_entry, visible_user
+from resolvers.visibility import VisibleEntry, VisibleUser, visible_entries, visible_entry, visible_users
 
 HOME = "h"
 PUBLIC = "p"
@@ -64,9 +64,11 @@ async def entry_by_key(ctx: Context, key: EntryKey) -> VisibleEntry | None:
     return await visible_entry(ctx, key)
 
 
-async def reposter_of(ctx: Context, entry: VisibleEntry) -> VisibleUser | None:
-    """Who reposted, None when the entry is the post itself."""
-    return await visible_user(ctx, entry.row.actor_id) if entry.row.is_repost else None
+async def reposters_of(ctx: Context, entries: Sequence[VisibleEntry]) -> list[VisibleUser | None]:
+    """Who reposted, None where the entry is the post itself."""
+    wanted = [entry.row.actor_id for entry in entries if entry.row.is_repost]
+    found = dict(zip(wanted, await visible_users(ctx, wanted), strict=True))
+    return [found[entry.row.actor_id] if entry.row.is_repost else None for entry in entries]
 
 
 def position_of(entry: EntryRow) -> Position:

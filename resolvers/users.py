@@ -39,22 +39,22 @@ async def user_by_handle(ctx: Context, handle: str) -> VisibleUser | None:
     return None if id is None else await visible_user(ctx, id)
 
 
-async def viewer_is_following(ctx: Context, user: VisibleUser) -> bool:
-    """Whether the viewer follows the account."""
-    tie = (await ties_to(ctx, [user.id]))[0]
-    return tie is not None and tie.followed_by_viewer
+async def viewer_is_following(ctx: Context, users: Sequence[VisibleUser]) -> list[bool]:
+    """Whether the viewer follows each account."""
+    ties = await ties_to(ctx, (user.id for user in users))
+    return [user.id in ties and ties[user.id].followed_by_viewer for user in users]
 
 
-async def is_following_viewer(ctx: Context, user: VisibleUser) -> bool:
-    """Whether the account follows the viewer."""
-    tie = (await ties_to(ctx, [user.id]))[0]
-    return tie is not None and tie.follows_viewer
+async def is_following_viewer(ctx: Context, users: Sequence[VisibleUser]) -> list[bool]:
+    """Whether each account follows the viewer."""
+    ties = await ties_to(ctx, (user.id for user in users))
+    return [user.id in ties and ties[user.id].follows_viewer for user in users]
 
 
-async def viewer_is_blocking(ctx: Context, user: VisibleUser) -> bool:
-    """Whether the viewer blocks the account."""
-    tie = (await ties_to(ctx, [user.id]))[0]
-    return tie is not None and tie.blocked_by_viewer
+async def viewer_is_blocking(ctx: Context, users: Sequence[VisibleUser]) -> list[bool]:
+    """Whether the viewer blocks each account."""
+    ties = await ties_to(ctx, (user.id for user in users))
+    return [user.id in ties and ties[user.id].blocked_by_viewer for user in users]
 
 
 class _OwnPosts:

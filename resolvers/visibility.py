@@ -4,7 +4,7 @@ The rules are pure functions that give their reason. Lists, look-ups, replies, t
 through here; schema types can be built from nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, NewType
 
@@ -46,14 +46,25 @@ def why_post_hidden(tie: TieRow | None) -> Hidden | None:
     return None
 
 
-async def ties_to(ctx: Context, user_ids: Sequence[int]) -> list[TieRow | None]:
-    """The viewer's ties; None where there can be none: anonymous viewers, and the viewer themself."""
+async def ties_to(
+    ctx: Context, user_ids: Iterable[int], posts: Sequence[PostKey] = ()
+) -> Mapping[int, TieRow]:
+    """The viewer's ties to accounts, without those that cannot be: of anonymous viewers, and to oneself.
+
+    What the viewer did with the posts is read in the same statement when the operation is going to ask for it.
+    """
     if ctx.viewer is None:
-        return [None] * len(user_ids)
-    viewer_id = ctx.viewer.id
-    others = [id for id in user_ids if id != viewer_id]
-    found = dict(zip(others, await ctx.loaders.ties.load_many(others), strict=True)) if others else {}
-    return [found.get(id) for id in user_ids]
+        return {}
+    others = set(user_ids)
+    others.discard(ctx.viewer.id)
+    keys: list[int | PostKey] = [*others, *posts] if ctx.reads_marks else [*others]
+    return dict(zip(others, await ctx.loaders.viewer_side.load_many(keys), strict=False)) if keys else {}
+
+
+async def _hidden_authors(ctx: Context, ids: Iterable[int], posts: Sequence[PostKey]) -> set[int]:
+    """Those of the accounts whose posts are hidden from the viewer."""
+    ties = await ties_to(ctx, ids, posts)
+    return {id for id, tie in ties.items() if why_post_hidden(tie) is not None}
 
 
 async def visible_users(ctx: Context, ids: Sequence[int]) -> list[VisibleUser | None]:
@@ -63,8 +74,8 @@ async def visible_users(ctx: Context, ids: Sequence[int]) -> list[VisibleUser | 
     rows = await ctx.loaders.users.load_many(ids)
     ties = await ties_to(ctx, ids)
     return [
-        VisibleUser(row) if row is not None and why_user_hidden(tie) is None else None
-        for row, tie in zip(rows, ties, strict=True)
+        VisibleUser(row) if row is not None and why_user_hidden(ties.get(row.id)) is None else None
+        for row in rows
     ]
 
 
@@ -78,11 +89,8 @@ async def visible_posts(ctx: Context, keys: Sequence[PostKey]) -> list[VisiblePo
     if not keys:
         return []
     rows = await ctx.loaders.posts.load_many(keys)
-    ties = await ties_to(ctx, [key.author_id for key in keys])
-    return [
-        VisiblePost(row) if row is not None and why_post_hidden(tie) is None else None
-        for row, tie in zip(rows, ties, strict=True)
-    ]
+    hidden = await _hidden_authors(ctx, [key.author_id for key in keys], keys)
+    return [VisiblePost(row) if row is not None and row.author_id not in hidden else None for row in rows]
 
 
 async def visible_post(ctx: Context, key: PostKey) -> VisiblePost | None:
@@ -94,12 +102,16 @@ async def visible_entries(ctx: Context, rows: Sequence[EntryRow]) -> list[Visibl
     """The entries whose post may be seen and whose actor is not hidden either, in the order given."""
     if not rows:
         return []
+    keys = [row.post_key for row in rows]
     # Of authors and actors at once: who brought a post in costs no statement of its own.
-    ties = await ties_to(ctx, [row.actor_id for row in rows] + [row.post_author_id for row in rows])
-    posts = await visible_posts(ctx, [row.post_key for row in rows])
+    people = [row.actor_id for row in rows] + [row.post_author_id for row in rows]
+    hidden = await _hidden_authors(ctx, people, keys)
+    posts = await ctx.loaders.posts.load_many(keys)
     return [
-        VisibleEntry(row, post) if post is not None and why_post_hidden(tie) is None else None
-        for row, post, tie in zip(rows, posts, ties[: len(rows)], strict=True)
+        VisibleEntry(row, VisiblePost(post))
+        if post is not None and post.author_id not in hidden and row.actor_id not in hidden
+        else None
+        for row, post in zip(rows, posts, strict=True)
     ]
 
 

@@ -1,18 +1,19 @@
 """What every noun uses: the info class, scalars, Node and PageInfo."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, NewType, TypeVar
+from typing import Annotated, Any, NewType, Protocol, TypeVar
 
 import strawberry
 from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
+from execution import attribute_field, batch_field
 from resolvers.context import Context
-from resolvers.paging import Page, encode_cursor
+from resolvers.paging import Item, Page, encode_cursor
 
+Row = TypeVar("Row")
 Info = strawberry.Info[Context, None]
-Shown = TypeVar("Shown")
 
 # A datetime that the schema calls DateTime; a name of its own, so that no other scalar takes its place.
 Moment = NewType("Moment", datetime)
@@ -20,7 +21,9 @@ Moment = NewType("Moment", datetime)
 
 def format_moment(value: datetime) -> str:
     """RFC 3339, UTC, always microseconds, so that text order is time order."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def parse_moment(value: Any) -> datetime:
@@ -65,39 +68,76 @@ Before = Annotated[
 ]
 
 
+ID = "Unique across all types, and opaque: store it, compare it, never take it apart."
+
+
 @strawberry.interface(description="Something with an ID that can be fetched again with `node(id:)`.")
 class Node:
-    id: strawberry.ID = strawberry.field(
-        description="Unique across all types, and opaque: store it, compare it, never take it apart."
-    )
+    @batch_field(description=ID)
+    @staticmethod
+    def id(nodes: "Sequence[Node]") -> list[strawberry.ID]:
+        raise NotImplementedError("every type that is a Node has its own")
+
+
+class OverRow(Protocol[Row]):
+    """A type that shows a row."""
+
+    row: Row
+
+
+def rows_of(objects: Iterable[OverRow[Row]]) -> list[Row]:
+    """The rows that the objects show."""
+    return [shown.row for shown in objects]
+
+
+def stored(description: str) -> Any:
+    """A field that shows what the type's row holds under the field's name."""
+    return attribute_field(within="row", description=description)
 
 
 @strawberry.type(description="Where a page stands in its list. Both flags are right in both directions.")
 class PageInfo:
-    has_next_page: bool = strawberry.field(
-        description="Whether something that the viewer may see follows below this page."
-    )
-    has_previous_page: bool = strawberry.field(
-        description="Whether something that the viewer may see stands above this page."
-    )
-    start_cursor: str | None = strawberry.field(
+    page: strawberry.Private[Page[Any]]
+    kind: strawberry.Private[str]
+
+    @batch_field(description="Whether something that the viewer may see follows below this page.")
+    @staticmethod
+    def has_next_page(infos: "Sequence[PageInfo]") -> list[bool]:
+        return [info.page.has_next for info in infos]
+
+    @batch_field(description="Whether something that the viewer may see stands above this page.")
+    @staticmethod
+    def has_previous_page(infos: "Sequence[PageInfo]") -> list[bool]:
+        return [info.page.has_previous for info in infos]
+
+    @batch_field(
         description="The first edge's cursor: give it as `before` for what is above. Null on an empty page."
     )
-    end_cursor: str | None = strawberry.field(
+    @staticmethod
+    def start_cursor(infos: "Sequence[PageInfo]") -> list[str | None]:
+        return [
+            encode_cursor(info.kind, info.page.items[0].position) if info.page.items else None
+            for info in infos
+        ]
+
+    @batch_field(
         description="The last edge's cursor: give it as `after` for the next page. Null on an empty page."
     )
-
     @staticmethod
-    def of(page: Page[Any], cursors: Sequence[str]) -> "PageInfo":
-        """The page's place, from the page and its edges' cursors."""
-        return PageInfo(
-            has_next_page=page.has_next,
-            has_previous_page=page.has_previous,
-            start_cursor=cursors[0] if cursors else None,
-            end_cursor=cursors[-1] if cursors else None,
-        )
+    def end_cursor(infos: "Sequence[PageInfo]") -> list[str | None]:
+        return [
+            encode_cursor(info.kind, info.page.items[-1].position) if info.page.items else None
+            for info in infos
+        ]
 
 
-def cursors_of(kind: str, page: Page[Any]) -> list[str]:
-    """The cursors of the page's items in lists of this kind."""
-    return [encode_cursor(kind, item.position) for item in page.items]
+class Edge(Protocol):
+    """An edge over an item of a page."""
+
+    item: Item[Any]
+    kind: str
+
+
+def cursors_of(edges: Iterable[Edge]) -> list[str]:
+    """The edges' cursors."""
+    return [encode_cursor(edge.kind, edge.item.position) for edge in edges]

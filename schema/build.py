@@ -3,6 +3,7 @@
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from execution import StrawberryBreadthFirstExecutor
 from schema import live
 from schema.base import MOMENT, Moment
 from schema.mutation import Mutation
@@ -21,6 +22,7 @@ schema = strawberry.Schema(
         live.LiveReset,
     ],
     config=StrawberryConfig(scalar_map={Moment: MOMENT}),
+    execution_context_class=StrawberryBreadthFirstExecutor,
 )
 
 
@@ -31,4 +33,4 @@ def sdl() -> str:
 
 # What the endpoints execute: Strawberry keeps it private, and every transport of its own uses it so.
 executable = schema._schema
-executor_class = schema.execution_context_class
+executor_class = StrawberryBreadthFirstExecutor

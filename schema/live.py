@@ -67,9 +67,9 @@ def event_of(event: live.LiveEvent, kind: str) -> TimelineEvent:
     """The event as clients see it."""
     match event:
         case feeds.Added(cursor, entry):
-            return TimelineEntryAdded(live_cursor=cursor, edge=TimelineEdge.of(entry, kind))
+            return TimelineEntryAdded(live_cursor=cursor, edge=TimelineEdge(row=entry, kind=kind))
         case feeds.Updated(cursor, post):
-            return TimelinePostUpdated(live_cursor=cursor, post=Post.of(post))
+            return TimelinePostUpdated(live_cursor=cursor, post=Post(row=post))
         case feeds.Removed(cursor, entry_key, post_key):
             return TimelineEntryRemoved(
                 live_cursor=cursor,

@@ -34,7 +34,7 @@ class Mutation:
             )
             done = await sessions.sign_up(info.context, registration)
             return session.SignUpPayload(
-                viewer=User.of(done.viewer), tokens=session.SessionTokens.of(done.tokens)
+                viewer=User(row=done.viewer), tokens=session.SessionTokens.of(done.tokens)
             )
 
         return await answer(info.context, session.SignUpPayload, work)
@@ -46,7 +46,7 @@ class Mutation:
         async def work() -> session.SignInPayload:
             done = await sessions.sign_in(info.context, input.login, input.password)
             return session.SignInPayload(
-                viewer=User.of(done.viewer), tokens=session.SessionTokens.of(done.tokens)
+                viewer=User(row=done.viewer), tokens=session.SessionTokens.of(done.tokens)
             )
 
         return await answer(info.context, session.SignInPayload, work)
@@ -65,7 +65,7 @@ class Mutation:
         async def work() -> session.RefreshSessionPayload:
             done = await sessions.refresh_session(info.context, input.refresh_token)
             return session.RefreshSessionPayload(
-                viewer=User.of(done.viewer), tokens=session.SessionTokens.of(done.tokens)
+                viewer=User(row=done.viewer), tokens=session.SessionTokens.of(done.tokens)
             )
 
         return await answer(info.context, session.RefreshSessionPayload, work)
@@ -86,7 +86,7 @@ class Mutation:
             draft = posts.Draft(input.text, input.reply_to_id, input.idempotency_key)
             new = await posts.create_post(info.context, draft)
             return changes.CreatePostPayload(
-                post=Post.of(new.post), timeline_edge=TimelineEdge.of(new.entry, HOME)
+                post=Post(row=new.post), timeline_edge=TimelineEdge(row=new.entry, kind=HOME)
             )
 
         return await answer(info.context, changes.CreatePostPayload, work)
@@ -109,7 +109,7 @@ class Mutation:
     ) -> changes.LikePostPayload:
         async def work() -> changes.LikePostPayload:
             return changes.LikePostPayload(
-                post=Post.of(await reactions.like_post(info.context, input.post_id))
+                post=Post(row=await reactions.like_post(info.context, input.post_id))
             )
 
         return await answer(info.context, changes.LikePostPayload, work)
@@ -120,7 +120,7 @@ class Mutation:
     ) -> changes.UnlikePostPayload:
         async def work() -> changes.UnlikePostPayload:
             return changes.UnlikePostPayload(
-                post=Post.of(await reactions.unlike_post(info.context, input.post_id))
+                post=Post(row=await reactions.unlike_post(info.context, input.post_id))
             )
 
         return await answer(info.context, changes.UnlikePostPayload, work)
@@ -130,7 +130,7 @@ class Mutation:
         self, info: Info, input: Annotated[changes.RepostInput, strawberry.argument(description=INPUT)]
     ) -> changes.RepostPayload:
         async def work() -> changes.RepostPayload:
-            return changes.RepostPayload(post=Post.of(await reactions.repost(info.context, input.post_id)))
+            return changes.RepostPayload(post=Post(row=await reactions.repost(info.context, input.post_id)))
 
         return await answer(info.context, changes.RepostPayload, work)
 
@@ -140,7 +140,7 @@ class Mutation:
     ) -> changes.UndoRepostPayload:
         async def work() -> changes.UndoRepostPayload:
             return changes.UndoRepostPayload(
-                post=Post.of(await reactions.undo_repost(info.context, input.post_id))
+                post=Post(row=await reactions.undo_repost(info.context, input.post_id))
             )
 
         return await answer(info.context, changes.UndoRepostPayload, work)
@@ -153,7 +153,7 @@ class Mutation:
     ) -> changes.FollowUserPayload:
         async def work() -> changes.FollowUserPayload:
             return changes.FollowUserPayload(
-                user=User.of(await ties.follow_user(info.context, input.user_id))
+                user=User(row=await ties.follow_user(info.context, input.user_id))
             )
 
         return await answer(info.context, changes.FollowUserPayload, work)
@@ -164,7 +164,7 @@ class Mutation:
     ) -> changes.UnfollowUserPayload:
         async def work() -> changes.UnfollowUserPayload:
             return changes.UnfollowUserPayload(
-                user=User.of(await ties.unfollow_user(info.context, input.user_id))
+                user=User(row=await ties.unfollow_user(info.context, input.user_id))
             )
 
         return await answer(info.context, changes.UnfollowUserPayload, work)
@@ -176,7 +176,7 @@ class Mutation:
         self, info: Info, input: Annotated[changes.BlockUserInput, strawberry.argument(description=INPUT)]
     ) -> changes.BlockUserPayload:
         async def work() -> changes.BlockUserPayload:
-            return changes.BlockUserPayload(user=User.of(await ties.block_user(info.context, input.user_id)))
+            return changes.BlockUserPayload(user=User(row=await ties.block_user(info.context, input.user_id)))
 
         return await answer(info.context, changes.BlockUserPayload, work)
 
@@ -186,7 +186,7 @@ class Mutation:
     ) -> changes.UnblockUserPayload:
         async def work() -> changes.UnblockUserPayload:
             return changes.UnblockUserPayload(
-                user=User.of(await ties.unblock_user(info.context, input.user_id))
+                user=User(row=await ties.unblock_user(info.context, input.user_id))
             )
 
         return await answer(info.context, changes.UnblockUserPayload, work)

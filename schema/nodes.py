@@ -11,9 +11,9 @@ def node_of(found: Found | None) -> Node | None:
     """The object as clients see it, None when it is not there for the viewer."""
     match found:
         case ("u", row):
-            return User.of(row)
+            return User(row=row)
         case ("p", row):
-            return Post.of(row)
+            return Post(row=row)
         case ("e", row):
-            return TimelineEntry.of(row)
+            return TimelineEntry(row=row)
     return None

@@ -1,15 +1,17 @@
 """Posts and lists of them."""
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Annotated
 
 import strawberry
 
-from resolvers import posts
+from execution import batch_field
+from resolvers import posts as writing
 from resolvers.ids import post_gid, time_of
-from resolvers.paging import Page
+from resolvers.paging import Item, Page
 from resolvers.visibility import VisiblePost
-from schema.base import After, First, Info, Moment, Node, PageInfo, cursors_of
+from schema.base import ID, After, First, Info, Moment, Node, PageInfo, cursors_of, rows_of, stored
 from schema.user import User
 
 
@@ -28,100 +30,114 @@ class TextDirection(Enum):
     )
 )
 class Post(Node):
-    text: str = strawberry.field(
-        description="What it says: plain text, Unicode NFC, lines separated by LF, 1 to 500 characters."
-    )
-    text_direction: TextDirection = strawberry.field(
-        description="Which way a client must lay the text out. Mentions, URLs and # do not count."
-    )
-    created_at: Moment = strawberry.field(description="When it was posted.")
-    is_reply: bool = strawberry.field(
-        description="Whether it is a reply. True for ever, also when what it answers was deleted or may not be seen."
-    )
-    like_count: int = strawberry.field(description="How many accounts like it, whoever looks.")
-    repost_count: int = strawberry.field(description="How many accounts reposted it, whoever looks.")
-    reply_count: int = strawberry.field(
-        description="How many direct replies it has that were not deleted, whoever looks."
-    )
     row: strawberry.Private[VisiblePost]
 
-    @staticmethod
-    def of(row: VisiblePost) -> "Post":
-        """The post as clients see it."""
-        return Post(
-            id=strawberry.ID(post_gid(row.key)),
-            text=row.text,
-            text_direction=TextDirection(row.direction),
-            created_at=Moment(time_of(row.id)),
-            is_reply=row.reply_to_id is not None,
-            like_count=row.like_count,
-            repost_count=row.repost_count,
-            reply_count=row.reply_count,
-            row=row,
-        )
+    text: str = stored("What it says: plain text, Unicode NFC, lines separated by LF, 1 to 500 characters.")
+    like_count: int = stored("How many accounts like it, whoever looks.")
+    repost_count: int = stored("How many accounts reposted it, whoever looks.")
+    reply_count: int = stored("How many direct replies it has that were not deleted, whoever looks.")
 
     @staticmethod
     def maybe(row: VisiblePost | None) -> "Post | None":
         """The post, None when it is not there for the viewer."""
-        return None if row is None else Post.of(row)
+        return None if row is None else Post(row=row)
 
-    @strawberry.field(description="Who wrote it.")
-    async def author(self, info: Info) -> User:
-        return User.of(await posts.author_of(info.context, self.row))
+    @batch_field(description=ID)
+    @staticmethod
+    def id(posts: "Sequence[Post]") -> list[strawberry.ID]:
+        return [strawberry.ID(post_gid(post.row.key)) for post in posts]
 
-    @strawberry.field(
+    @batch_field(description="Which way a client must lay the text out. Mentions, URLs and # do not count.")
+    @staticmethod
+    def text_direction(posts: "Sequence[Post]") -> list[TextDirection]:
+        return [TextDirection(post.row.direction) for post in posts]
+
+    @batch_field(description="When it was posted.")
+    @staticmethod
+    def created_at(posts: "Sequence[Post]") -> list[Moment]:
+        return [Moment(time_of(post.row.id)) for post in posts]
+
+    @batch_field(
+        description="Whether it is a reply. True for ever, also when what it answers was deleted or may not be seen."
+    )
+    @staticmethod
+    def is_reply(posts: "Sequence[Post]") -> list[bool]:
+        return [post.row.reply_to_id is not None for post in posts]
+
+    @batch_field(description="Who wrote it.")
+    @staticmethod
+    async def author(posts: "Sequence[Post]", info: Info) -> list[User]:
+        return [User(row=row) for row in await writing.authors_of(info.context, rows_of(posts))]
+
+    @batch_field(
         description=(
             "What it answers. Null when it is not a reply, or when the viewer cannot see that post (any more): "
             "`isReply` tells which."
         )
     )
-    async def reply_to(self, info: Info) -> Annotated["Post", strawberry.lazy("schema.post")] | None:
-        return Post.maybe(await posts.reply_to(info.context, self.row))
+    @staticmethod
+    async def reply_to(
+        posts: "Sequence[Post]", info: Info
+    ) -> list[Annotated["Post", strawberry.lazy("schema.post")] | None]:
+        return [Post.maybe(row) for row in await writing.answered_by(info.context, rows_of(posts))]
 
     @strawberry.field(description="Direct replies, oldest first.")
     async def replies(
         self, info: Info, first: First = None, after: After = None
     ) -> Annotated["PostConnection", strawberry.lazy("schema.post")] | None:
-        page = await posts.replies_page(info.context, self.row, first, after)
-        return PostConnection.of(page, posts.REPLIES)
+        page = await writing.replies_page(info.context, self.row, first, after)
+        return PostConnection(page=page, kind=writing.REPLIES)
 
-    @strawberry.field(description="Whether the viewer likes it.")
-    async def viewer_has_liked(self, info: Info) -> bool:
-        return await posts.viewer_has_liked(info.context, self.row)
+    @batch_field(description="Whether the viewer likes it.")
+    @staticmethod
+    async def viewer_has_liked(posts: "Sequence[Post]", info: Info) -> list[bool]:
+        return await writing.viewer_has_liked(info.context, rows_of(posts))
 
-    @strawberry.field(description="Whether the viewer reposted it.")
-    async def viewer_has_reposted(self, info: Info) -> bool:
-        return await posts.viewer_has_reposted(info.context, self.row)
+    @batch_field(description="Whether the viewer reposted it.")
+    @staticmethod
+    async def viewer_has_reposted(posts: "Sequence[Post]", info: Info) -> list[bool]:
+        return await writing.viewer_has_reposted(info.context, rows_of(posts))
 
-    @strawberry.field(
+    @batch_field(
         description=(
             "The key that `createPost` was given, for its author alone and for 24 hours: an app recognises its own "
             "draft by it in a page or an event."
         )
     )
-    def idempotency_key(self, info: Info) -> str | None:
-        return posts.key_for_author(info.context, self.row)
+    @staticmethod
+    def idempotency_key(posts: "Sequence[Post]", info: Info) -> list[str | None]:
+        return writing.keys_for_author(info.context, rows_of(posts))
 
 
 @strawberry.type(description="A post in a list.")
 class PostEdge:
-    cursor: str = strawberry.field(description="This place in the list, for `after`.")
-    node: Post | None = strawberry.field(
+    item: strawberry.Private[Item[VisiblePost]]
+    kind: strawberry.Private[str]
+
+    @batch_field(description="This place in the list, for `after`.")
+    @staticmethod
+    def cursor(edges: "Sequence[PostEdge]") -> list[str]:
+        return cursors_of(edges)
+
+    @batch_field(
         description="The post. Null only together with an error that says why it could not be loaded."
     )
+    @staticmethod
+    def node(edges: "Sequence[PostEdge]") -> list[Post | None]:
+        return [Post(row=edge.item.node) for edge in edges]
 
 
 @strawberry.type(description="A page of posts.")
 class PostConnection:
-    edges: list[PostEdge] = strawberry.field(description="The posts of this page, in the list's order.")
-    page_info: PageInfo = strawberry.field(description="Where this page stands in the list.")
+    page: strawberry.Private[Page[VisiblePost]]
+    kind: strawberry.Private[str]
 
+    @batch_field(description="The posts of this page, in the list's order.")
     @staticmethod
-    def of(page: Page[VisiblePost], kind: str) -> "PostConnection":
-        """The page as a connection."""
-        cursors = cursors_of(kind, page)
-        edges = [
-            PostEdge(cursor=cursor, node=Post.of(item.node))
-            for cursor, item in zip(cursors, page.items, strict=True)
-        ]
-        return PostConnection(edges=edges, page_info=PageInfo.of(page, cursors))
+    def edges(pages: "Sequence[PostConnection]") -> list[list[PostEdge]]:
+        return [[PostEdge(item=item, kind=page.kind) for item in page.page.items] for page in pages]
+
+    @batch_field(description="Where this page stands in the list.")
+    @staticmethod
+    def page_info(pages: "Sequence[PostConnection]") -> list[PageInfo]:
+        return [PageInfo(page=page.page, kind=page.kind) for page in pages]

@@ -50,7 +50,7 @@ class Query:
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> TimelineConnection | None:
         page = await timelines.home_page(info.context, first, after, last, before)
-        return TimelineConnection.of(page, timelines.HOME)
+        return TimelineConnection(page=page, kind=timelines.HOME)
 
     @strawberry.field(
         description="Every public post on this server, newest first. The one timeline that needs no account."
@@ -59,4 +59,4 @@ class Query:
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> TimelineConnection | None:
         page = await timelines.public_page(info.context, first, after, last, before)
-        return TimelineConnection.of(page, timelines.PUBLIC)
+        return TimelineConnection(page=page, kind=timelines.PUBLIC)

@@ -1,13 +1,16 @@
 """Timelines: entries, and their pages."""
 
+from collections.abc import Sequence
+
 import strawberry
 
+from execution import batch_field
 from resolvers import timelines
 from resolvers.ids import entry_gid, time_of
 from resolvers.live import page_cursor
 from resolvers.paging import Page, encode_cursor
 from resolvers.visibility import VisibleEntry
-from schema.base import Info, Moment, Node, PageInfo, cursors_of
+from schema.base import ID, Info, Moment, Node, PageInfo, rows_of
 from schema.post import Post
 from schema.user import User
 
@@ -20,74 +23,79 @@ from schema.user import User
     )
 )
 class TimelineEntry(Node):
-    post: Post = strawberry.field(description="The post that came in.")
-    entered_at: Moment = strawberry.field(description="When it was posted or reposted.")
     row: strawberry.Private[VisibleEntry]
 
+    @batch_field(description=ID)
     @staticmethod
-    def of(entry: VisibleEntry) -> "TimelineEntry":
-        """The entry as clients see it."""
-        return TimelineEntry(
-            id=strawberry.ID(entry_gid(entry.row.key)),
-            post=Post.of(entry.post),
-            entered_at=Moment(time_of(entry.row.id)),
-            row=entry,
-        )
+    def id(entries: "Sequence[TimelineEntry]") -> list[strawberry.ID]:
+        return [strawberry.ID(entry_gid(entry.row.row.key)) for entry in entries]
 
+    @batch_field(description="The post that came in.")
     @staticmethod
-    def maybe(entry: VisibleEntry | None) -> "TimelineEntry | None":
-        """The entry, None when it is not there for the viewer."""
-        return None if entry is None else TimelineEntry.of(entry)
+    def post(entries: "Sequence[TimelineEntry]") -> list[Post]:
+        return [Post(row=entry.row.post) for entry in entries]
 
-    @strawberry.field(description="Who reposted it. Null when the entry is the post itself.")
-    async def reposted_by(self, info: Info) -> User | None:
-        return User.maybe(await timelines.reposter_of(info.context, self.row))
+    @batch_field(description="When it was posted or reposted.")
+    @staticmethod
+    def entered_at(entries: "Sequence[TimelineEntry]") -> list[Moment]:
+        return [Moment(time_of(entry.row.row.id)) for entry in entries]
+
+    @batch_field(description="Who reposted it. Null when the entry is the post itself.")
+    @staticmethod
+    async def reposted_by(entries: "Sequence[TimelineEntry]", info: Info) -> list[User | None]:
+        return [User.maybe(row) for row in await timelines.reposters_of(info.context, rows_of(entries))]
 
 
 @strawberry.type(description="An entry in a timeline; what may differ between timelines stands here.")
 class TimelineEdge:
-    cursor: str = strawberry.field(description="This place in the timeline, for `after` and `before`.")
-    sort_key: str = strawberry.field(
+    row: strawberry.Private[VisibleEntry]
+    kind: strawberry.Private[str]
+
+    @batch_field(description="This place in the timeline, for `after` and `before`.")
+    @staticmethod
+    def cursor(edges: "Sequence[TimelineEdge]") -> list[str]:
+        return [encode_cursor(edge.kind, timelines.position_of(edge.row.row)) for edge in edges]
+
+    @batch_field(
         description=(
             "Pages are sorted by it, greatest first; sort live entries in by it. Compare as ASCII; unique in a "
             "timeline."
         )
     )
-    node: TimelineEntry | None = strawberry.field(
+    @staticmethod
+    def sort_key(edges: "Sequence[TimelineEdge]") -> list[str]:
+        return [timelines.sort_key(edge.row.row) for edge in edges]
+
+    @batch_field(
         description="The entry. Null only together with an error that says why it could not be loaded."
     )
-
     @staticmethod
-    def of(entry: VisibleEntry, kind: str) -> "TimelineEdge":
-        """The entry's edge in timelines of this kind."""
-        return TimelineEdge(
-            cursor=encode_cursor(kind, timelines.position_of(entry.row)),
-            sort_key=timelines.sort_key(entry.row),
-            node=TimelineEntry.of(entry),
-        )
+    def node(edges: "Sequence[TimelineEdge]") -> list[TimelineEntry | None]:
+        return [TimelineEntry(row=edge.row) for edge in edges]
 
 
 @strawberry.type(description="A page of a timeline, newest first.")
 class TimelineConnection:
-    edges: list[TimelineEdge] = strawberry.field(description="The entries of this page, newest first.")
-    page_info: PageInfo = strawberry.field(description="Where this page stands in the timeline.")
+    page: strawberry.Private[Page[VisibleEntry]]
     kind: strawberry.Private[str]
 
-    @strawberry.field(
+    @batch_field(description="The entries of this page, newest first.")
+    @staticmethod
+    def edges(pages: "Sequence[TimelineConnection]") -> list[list[TimelineEdge]]:
+        return [[TimelineEdge(row=item.node, kind=page.kind) for item in page.page.items] for page in pages]
+
+    @batch_field(description="Where this page stands in the timeline.")
+    @staticmethod
+    def page_info(pages: "Sequence[TimelineConnection]") -> list[PageInfo]:
+        return [PageInfo(page=page.page, kind=page.kind) for page in pages]
+
+    @batch_field(
         description=(
             "Subscribe with this as `after`, and no event between this page and the subscription is missed. Taken "
             "once per operation, before anything is read. Keep the one of the page at the top: the one of a later "
             "page skips what happened in between."
         )
     )
-    async def live_cursor(self, info: Info) -> str:
-        return await page_cursor(info.context, self.kind)
-
     @staticmethod
-    def of(page: Page[VisibleEntry], kind: str) -> "TimelineConnection":
-        """The page as a connection."""
-        return TimelineConnection(
-            edges=[TimelineEdge.of(item.node, kind) for item in page.items],
-            page_info=PageInfo.of(page, cursors_of(kind, page)),
-            kind=kind,
-        )
+    async def live_cursor(pages: "Sequence[TimelineConnection]", info: Info) -> list[str]:
+        return [await page_cursor(info.context, page.kind) for page in pages]

@@ -42,20 +42,25 @@ SELECT actor_id, entry_id FROM reposters
 WHERE author_id = $1 AND post_id = $2 AND actor_id > $3 ORDER BY actor_id LIMIT $4;
 
 -- name: entries_of_few_down :many
--- The newest entries of a few accounts below a position: each account's own newest, merged.
+-- The newest entries of a few accounts below a position: each account's own newest, merged. Replies to somebody else
+-- than these accounts are left out, except those of $5, the viewer (resolvers/home.py decides again).
 SELECT e.actor_id, e.id, e.post_author_id, e.post_id, e.reply_to_author_id
 FROM unnest($1::bigint[]) AS a (id)
 CROSS JOIN LATERAL (
-    SELECT * FROM entries WHERE actor_id = a.id AND (id, actor_id) < ($2, $3)
-    AND id <= $2 ORDER BY id DESC LIMIT $4
+    SELECT * FROM entries WHERE actor_id = a.id AND (id, actor_id) < ($2, $3) AND id <= $2
+    AND (reply_to_author_id IS NULL OR id <> post_id OR actor_id = $5 OR reply_to_author_id = actor_id
+         OR reply_to_author_id = ANY($1::bigint[]))
+    ORDER BY id DESC LIMIT $4
 ) e ORDER BY e.id DESC, e.actor_id DESC LIMIT $4;
 
 -- name: entries_of_few_up :many
 SELECT e.actor_id, e.id, e.post_author_id, e.post_id, e.reply_to_author_id
 FROM unnest($1::bigint[]) AS a (id)
 CROSS JOIN LATERAL (
-    SELECT * FROM entries WHERE actor_id = a.id AND (id, actor_id) > ($2, $3)
-    AND id >= $2 ORDER BY id LIMIT $4
+    SELECT * FROM entries WHERE actor_id = a.id AND (id, actor_id) > ($2, $3) AND id >= $2
+    AND (reply_to_author_id IS NULL OR id <> post_id OR actor_id = $5 OR reply_to_author_id = actor_id
+         OR reply_to_author_id = ANY($1::bigint[]))
+    ORDER BY id LIMIT $4
 ) e ORDER BY e.id, e.actor_id LIMIT $4;
 
 -- name: entries_of_many_down :many
@@ -65,14 +70,18 @@ SELECT e.actor_id, e.id, e.post_author_id, e.post_id, e.reply_to_author_id
 FROM (
     SELECT * FROM entries
     WHERE actor_id = ANY($1::bigint[]) AND id <= $2 AND id >= $4 AND (id, actor_id) < ($2, $3) OFFSET 0
-) e ORDER BY e.id DESC, e.actor_id DESC LIMIT $5;
+) e WHERE e.reply_to_author_id IS NULL OR e.id <> e.post_id OR e.actor_id = $6 OR e.reply_to_author_id = e.actor_id
+    OR (e.reply_to_author_id IN (SELECT unnest($1::bigint[]))) IS TRUE
+ORDER BY e.id DESC, e.actor_id DESC LIMIT $5;
 
 -- name: entries_of_many_up :many
 SELECT e.actor_id, e.id, e.post_author_id, e.post_id, e.reply_to_author_id
 FROM (
     SELECT * FROM entries
     WHERE actor_id = ANY($1::bigint[]) AND id >= $2 AND id <= $4 AND (id, actor_id) > ($2, $3) OFFSET 0
-) e ORDER BY e.id, e.actor_id LIMIT $5;
+) e WHERE e.reply_to_author_id IS NULL OR e.id <> e.post_id OR e.actor_id = $6 OR e.reply_to_author_id = e.actor_id
+    OR (e.reply_to_author_id IN (SELECT unnest($1::bigint[]))) IS TRUE
+ORDER BY e.id, e.actor_id LIMIT $5;
 
 -- name: entries_walked_down :many
 -- crosses owners: so many accounts are everywhere; nobody's entries are decoded but those that match.
@@ -83,6 +92,8 @@ FROM (
     SELECT * FROM entries WHERE id <= $2 AND (id, actor_id) < ($2, $3)
     ORDER BY id DESC, actor_id DESC LIMIT $4
 ) e WHERE (e.actor_id IN (SELECT unnest($1::bigint[]))) IS TRUE
+    AND (e.reply_to_author_id IS NULL OR e.id <> e.post_id OR e.actor_id = $6 OR e.reply_to_author_id = e.actor_id
+         OR (e.reply_to_author_id IN (SELECT unnest($1::bigint[]))) IS TRUE)
 ORDER BY e.id DESC, e.actor_id DESC LIMIT $5;
 
 -- name: entries_walked_up :many
@@ -92,6 +103,8 @@ FROM (
     SELECT * FROM entries WHERE id >= $2 AND (id, actor_id) > ($2, $3)
     ORDER BY id, actor_id LIMIT $4
 ) e WHERE (e.actor_id IN (SELECT unnest($1::bigint[]))) IS TRUE
+    AND (e.reply_to_author_id IS NULL OR e.id <> e.post_id OR e.actor_id = $6 OR e.reply_to_author_id = e.actor_id
+         OR (e.reply_to_author_id IN (SELECT unnest($1::bigint[]))) IS TRUE)
 ORDER BY e.id, e.actor_id LIMIT $5;
 
 -- name: entry_at_depth_down :maybe

@@ -1,11 +1,21 @@
 -- name: posts_by_keys :many
--- As stored; who may see them is decided in resolvers/visibility.py.
+-- As stored, with their authors, whom whoever reads posts nearly always reads next, and with those of the accounts $3
+-- who reposted them: all of it is the authors'. Who may see them is decided in resolvers/visibility.py.
+-- (SELECT $3) keeps thousands of accounts from the planner, which took longer over them than the statement itself.
 SELECT p.author_id, p.id, p.text, p.direction, p.reply_to_author_id, p.reply_to_id,
-       p.like_count, p.repost_count, p.reply_count, p.idempotency_key
+       p.like_count, p.repost_count, p.reply_count, p.idempotency_key,
+       u.handle, u.display_name, u.bio, u.avatar_url, u.follower_count, u.following_count, u.post_count,
+       r.actor_ids, r.entry_ids
 FROM unnest($1::bigint[], $2::bigint[]) AS k (author_id, id)
 CROSS JOIN LATERAL (
     SELECT * FROM posts WHERE author_id = k.author_id AND id = k.id AND deleted_at IS NULL LIMIT 1
-) p;
+) p
+CROSS JOIN LATERAL (SELECT * FROM users WHERE id = k.author_id LIMIT 1) u
+CROSS JOIN LATERAL (
+    SELECT array_agg(actor_id ORDER BY actor_id) AS actor_ids, array_agg(entry_id ORDER BY actor_id) AS entry_ids
+    FROM reposters
+    WHERE author_id = k.author_id AND post_id = k.id AND actor_id = ANY((SELECT $3::bigint[])::bigint[])
+) r;
 
 -- name: insert_post :one
 INSERT INTO posts (author_id, id, text, direction, reply_to_author_id, reply_to_id, idempotency_key)
@@ -58,16 +68,6 @@ INSERT INTO likes (user_id, author_id, post_id) VALUES ($1, $2, $3) ON CONFLICT 
 
 -- name: delete_like :maybe
 DELETE FROM likes WHERE user_id = $1 AND author_id = $2 AND post_id = $3 RETURNING post_id;
-
--- name: marks_of_viewer :many
--- Which of these posts the viewer liked and reposted: both tables are the viewer's own. OFFSET 0 asks for each post;
--- the planner would rather read all that a viewer ever liked.
-SELECT k.author_id, k.id,
-       EXISTS (SELECT FROM likes l WHERE l.user_id = $1 AND l.author_id = k.author_id AND l.post_id = k.id
-               OFFSET 0) AS liked,
-       EXISTS (SELECT FROM entries e WHERE e.actor_id = $1 AND e.post_author_id = k.author_id
-               AND e.post_id = k.id AND e.id <> e.post_id OFFSET 0) AS reposted
-FROM unnest($2::bigint[], $3::bigint[]) AS k (author_id, id);
 
 -- name: replies_down :many
 -- The replies of several posts, each from its own position on, newest first.

@@ -1,12 +1,22 @@
--- name: ties_of_viewer :many
--- What stands between the viewer and these accounts, read from the viewer's side alone. OFFSET 0 asks for each
--- account; the planner would rather read all followers of a viewer who has many.
-SELECT k.id AS user_id,
+-- name: viewer_side :many
+-- What stands between the viewer $1 and the accounts $2, and what the viewer did with the posts ($3, $4): all of it is
+-- the viewer's own. OFFSET 0 asks for each account and post; the planner would rather read all followers of a viewer
+-- who has many, and all that they ever liked.
+SELECT k.id AS user_id, NULL::bigint AS post_id,
        EXISTS (SELECT FROM following t WHERE t.follower_id = $1 AND t.followee_id = k.id OFFSET 0) AS followed_by_viewer,
        EXISTS (SELECT FROM followers t WHERE t.followee_id = $1 AND t.follower_id = k.id OFFSET 0) AS follows_viewer,
        EXISTS (SELECT FROM blocks t WHERE t.blocker_id = $1 AND t.blocked_id = k.id OFFSET 0) AS blocked_by_viewer,
-       EXISTS (SELECT FROM blocked_by t WHERE t.blocked_id = $1 AND t.blocker_id = k.id OFFSET 0) AS blocks_viewer
-FROM unnest($2::bigint[]) AS k (id);
+       EXISTS (SELECT FROM blocked_by t WHERE t.blocked_id = $1 AND t.blocker_id = k.id OFFSET 0) AS blocks_viewer,
+       false AS liked, false AS reposted
+FROM unnest($2::bigint[]) AS k (id)
+UNION ALL
+SELECT k.author_id AS user_id, k.id AS post_id, false AS followed_by_viewer, false AS follows_viewer,
+       false AS blocked_by_viewer, false AS blocks_viewer,
+       EXISTS (SELECT FROM likes l WHERE l.user_id = $1 AND l.author_id = k.author_id AND l.post_id = k.id
+               OFFSET 0) AS liked,
+       EXISTS (SELECT FROM entries e WHERE e.actor_id = $1 AND e.post_author_id = k.author_id
+               AND e.post_id = k.id AND e.id <> e.post_id OFFSET 0) AS reposted
+FROM unnest($3::bigint[], $4::bigint[]) AS k (author_id, id);
 
 -- name: followed_by :one
 -- Sorted, since the timeline's statements walk indexes in this order.

@@ -15,7 +15,7 @@ from app.live.bus import LOG, OUTBOX, WakeBus
 from app.live.sequencer import Sequencer
 from dataloaders.database import Database, DatabaseUnavailable
 from dataloaders.log import log_after, log_head, sessions_revoked_lately
-from dataloaders.rows import LogRow
+from dataloaders.rows import HeadRow, LogRow
 from resolvers.context import Batch
 from resolvers.errors import TooSlow
 from resolvers.events import SESSION_REVOKED
@@ -25,6 +25,8 @@ from resolvers.live import QUIET
 LOOK_EVERY = 0.25
 # Events a listener may fall behind before it is closed; it comes back with its cursor.
 QUEUE = 1000
+# A hub that has not looked at the log for so long does not say how far the log is.
+STALE = 4 * LOOK_EVERY
 READ = 500
 
 log = structlog.get_logger("maydan.hub")
@@ -94,6 +96,8 @@ class LiveHub:
         self._on_revoked: dict[int, set[Callable[[], None]]] = defaultdict(set)
         self._epoch = ""
         self.seen = 0
+        # When all of the log was known here last, by the monotonic clock.
+        self._looked = 0.0
         holder = f"{os.getpid()}-{secrets.token_hex(6)}"
         self.sequencer = Sequencer(database, holder, self._numbered)
 
@@ -125,6 +129,11 @@ class LiveHub:
     def listener_count(self) -> int:
         """How many streams listen here."""
         return len(self._listeners)
+
+    def position(self) -> HeadRow | None:
+        """How far the log was read here, unless reading it has failed or stalled since."""
+        fresh = time.monotonic() - self._looked < STALE
+        return HeadRow(self._epoch, self.seen) if fresh else None
 
     def ring(self) -> None:
         """Something was committed to the outbox."""
@@ -212,6 +221,7 @@ class LiveHub:
 
     async def _look(self, *, doubting: bool = False) -> None:
         """Read on. `doubting`: the database was away, so it may have come back as another one."""
+        started = time.monotonic()
         async with self._database.opened() as session, session.turn() as db:
             while True:
                 rows = await log_after(db, self.seen, READ)
@@ -231,6 +241,7 @@ class LiveHub:
                     for listener in self._listeners:
                         listener.lose()
                 break
+        self._looked = started
         metrics.BUS_UP.set(int(self.bus_is_up))
         metrics.LOG_SEEN.set(self.seen)
         metrics.SEQUENCING.set(int(self.sequencer.leads))

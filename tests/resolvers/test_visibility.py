@@ -28,7 +28,7 @@ class Kind:
 
 def tie(*, follows: bool = False, blocks: bool = False, blocked: bool = False) -> TieRow:
     """A viewer's tie to Amina: they follow her, block her, are blocked by her."""
-    return TieRow(1, follows, False, blocks, blocked)
+    return TieRow(1, None, follows, False, blocks, blocked, liked=False, reposted=False)
 
 
 # One row for each kind of viewer. Whatever can be seen later gets its columns here.

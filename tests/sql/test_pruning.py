@@ -34,6 +34,8 @@ CALLS: dict[str, dict[int, str]] = {
     "log_of_owners": {3: "0"},
     "public_log": {3: "0"},
 }
+# Parameters that must be posts of the first two accounts, by number, for the plan to come to all of its tables.
+POSTS_OF_BOTH = {"posts_by_keys": 2}
 # Calls that name two owners without an array of them.
 TWO_OWNERS = {"count_follow"}
 
@@ -118,6 +120,12 @@ async def values_for(connection: Connection, query: Query) -> tuple[list[str], i
         values[0] = accounts[0]
     for at, value in CALLS.get(query.name, {}).items():
         values[at - 1] = value
+    if query.name in POSTS_OF_BOTH:
+        posts = [
+            await connection.fetchval("SELECT max(id) FROM posts WHERE author_id = $1", int(account))
+            for account in accounts
+        ]
+        values[POSTS_OF_BOTH[query.name] - 1] = f"{{{','.join(map(str, posts))}}}"
     many = any(type.endswith("[]") for type in types) or query.name in TWO_OWNERS
     return values, 2 if many else 1
 

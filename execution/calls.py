@@ -1,0 +1,70 @@
+"""Calling Strawberry's resolvers without what Strawberry wraps around each call, where that would change nothing."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import strawberry
+from graphql import GraphQLField, GraphQLSchema
+from strawberry.types.base import StrawberryMaybe, StrawberryOptional
+from strawberry.types.field import StrawberryField
+
+# Strawberry gives values of these types to resolvers as graphql-core coerced them.
+_AS_COERCED: frozenset[object] = frozenset({str, int, float, bool, strawberry.ID})
+# Strawberry's names for the resolvers that it makes of those of fields.
+_WRAPPERS = ("_resolver", "_async_resolver")
+
+
+class DirectCall(NamedTuple):
+    """How to call a field's resolver: `names` are the Python names of its arguments by their GraphQL names."""
+
+    function: Callable[..., Any]
+    takes_self: bool
+    source_names: tuple[str, ...]
+    info_name: str | None
+    names: Mapping[str, str]
+
+    def __call__(self, source: Any, info: Any, arguments: Mapping[str, Any]) -> Any:
+        names = self.names
+        given = {names[name]: value for name, value in arguments.items()}
+        for name in self.source_names:
+            given[name] = source
+        if self.info_name is not None:
+            given[self.info_name] = info
+        return self.function(source, **given) if self.takes_self else self.function(**given)
+
+
+def is_bare(schema: GraphQLSchema, field: StrawberryField) -> bool:
+    """Whether nothing stands between the field and its resolver: no extension, no exception handler."""
+    converter = getattr(getattr(schema, "_strawberry_schema", None), "schema_converter", None)
+    handlers = getattr(converter, "_exception_handler_specs", True)
+    return not field.extensions and not handlers
+
+
+def direct_call(schema: GraphQLSchema, definition: GraphQLField, field: StrawberryField) -> DirectCall | None:
+    """The direct call of a field's resolver; None when only Strawberry can call it."""
+    resolver = field.base_resolver
+    wrapper = getattr(definition.resolve, "__name__", None)
+    if (
+        resolver is None
+        or definition.subscribe is not None
+        or wrapper not in _WRAPPERS
+        or not is_bare(schema, field)
+    ):
+        return None
+    converter = schema._strawberry_schema.config.name_converter  # type: ignore[attr-defined]  # is_bare saw it
+    names: dict[str, str] = {}
+    for argument in field.arguments:
+        type_ = argument.type
+        if isinstance(type_, StrawberryOptional) and not isinstance(type_, StrawberryMaybe):
+            type_ = type_.of_type
+        if type_ not in _AS_COERCED:
+            return None
+        names[converter.from_argument(argument)] = argument.python_name
+    sources = (resolver.root_parameter, resolver.parent_parameter)
+    return DirectCall(
+        resolver,
+        resolver.self_parameter is not None,
+        tuple(parameter.name for parameter in sources if parameter is not None),
+        None if resolver.info_parameter is None else resolver.info_parameter.name,
+        names,
+    )

@@ -1,0 +1,187 @@
+"""How a field's values are got from its parents: a constant, a plain attribute, a batch resolver, or one by one."""
+
+from collections.abc import Callable, Sequence
+from inspect import isawaitable
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, TypeNameMetaFieldDef
+from strawberry import Info
+from strawberry.types.field import StrawberryField
+
+from execution.calls import DirectCall, direct_call, is_bare
+from execution.fields import BATCH, WITHIN, Parents, definition_of, wrong_count
+from execution.spots import UnderKey
+
+if TYPE_CHECKING:
+    from execution.plans import Field
+    from execution.run import Block, Run
+
+# Gets a field's values and gives them to the run's complete().
+Getter = Callable[["Run", "Block", "Field"], None]
+
+
+def getter_of(schema: GraphQLSchema, definition: GraphQLField, parent_type: GraphQLObjectType) -> Getter:
+    """The cheapest way to get this field's values that does what Strawberry or graphql-core would do."""
+    if definition is TypeNameMetaFieldDef:
+        return _typename(parent_type.name)
+    field = definition_of(definition)
+    if field is None:
+        return _one_by_one
+    attribute = _attribute(schema, definition, field)
+    if attribute is not None:
+        return _plain(attribute)
+    direct = direct_call(schema, definition, field)
+    if BATCH not in field.metadata:
+        return _one_by_one if direct is None else _one_by_one_directly(direct, field, schema)
+    if direct is None:
+        return _batch_through_strawberry
+    batch: Callable[..., Any] = field.metadata[BATCH].resolve
+    if direct.info_name is None and not direct.names:
+        return _batch_of_parents(batch)
+    return _batch(direct._replace(function=batch), field, schema)
+
+
+def _attribute(schema: GraphQLSchema, definition: GraphQLField, field: StrawberryField) -> str | None:
+    """The attribute that the field shows, dotted when within another; None when it does anything else."""
+    if WITHIN in field.metadata and is_bare(schema, field):
+        return f"{field.metadata[WITHIN]}.{field.python_name}"
+    # Strawberry's name for the resolver of a field that has neither resolver, extension nor exception handler.
+    name = getattr(definition.resolve, "__name__", None)
+    if name == "_get_basic_result" and field.default_resolver is getattr:
+        return field.python_name
+    return None
+
+
+def _typename(name: str) -> Getter:
+    def get(run: "Run", block: "Block", field: "Field") -> None:
+        run.complete(block, field, [name] * len(block.sources))
+
+    return get
+
+
+def _plain(attribute: str) -> Getter:
+    read = attrgetter(attribute)
+
+    def get(run: "Run", block: "Block", field: "Field") -> None:
+        values: list[Any] = []
+        sources = iter(block.sources)
+        # Each is read once: what one property gave must not be thrown away because another one raised.
+        while len(values) < len(block.sources):
+            try:
+                values.extend(map(read, sources))
+            except Exception as error:
+                values.append(error)
+            else:
+                if len(values) < len(block.sources):
+                    values.append(StopIteration())  # raised by a property, it ends map
+        run.complete(block, field, values)
+
+    return get
+
+
+def _batch_of_parents(batch: Callable[..., Any]) -> Getter:
+    def get(run: "Run", block: "Block", field: "Field") -> None:
+        try:
+            outcome = batch(block.sources)
+        except Exception as error:
+            outcome = error
+        _take(run, block, field, outcome)
+
+    return get
+
+
+def _batch(call: DirectCall, definition: StrawberryField, schema: GraphQLSchema) -> Getter:
+    make_info = _info_maker(schema)
+
+    def get(run: "Run", block: "Block", field: "Field") -> None:
+        try:
+            info = make_info(_raw_info=run.info(field, _spots(block, field).first_path), _field=definition)
+            outcome = call(block.sources, info, field.arguments(run.executor))
+        except Exception as error:
+            outcome = error
+        _take(run, block, field, outcome)
+
+    return get
+
+
+def _batch_through_strawberry(run: "Run", block: "Block", field: "Field") -> None:
+    """As Strawberry calls any resolver: with its conversion of arguments, and its extensions."""
+    resolve = field.definition.resolve
+    assert resolve is not None
+    try:
+        info = run.info(field, _spots(block, field).first_path)
+        outcome = resolve(Parents(block.sources), info, **field.arguments(run.executor))
+    except Exception as error:
+        outcome = error
+    _take(run, block, field, outcome)
+
+
+def _take(run: "Run", block: "Block", field: "Field", outcome: Any) -> None:
+    """Complete what a batch resolver gave, when it has come."""
+    if type(outcome) is not list and isawaitable(outcome):
+        run.later(outcome, lambda outcome: run.complete(block, field, _one_for_each(outcome, block, field)))
+    else:
+        run.complete(block, field, _one_for_each(outcome, block, field))
+
+
+def _one_for_each(outcome: Any, block: "Block", field: "Field") -> Sequence[Any]:
+    count = len(block.sources)
+    if isinstance(outcome, (list, tuple)):
+        if len(outcome) == count:
+            return outcome
+        given = len(outcome)
+    elif isinstance(outcome, Exception):
+        return [outcome] * count
+    else:
+        given = 0
+    return [wrong_count(f"{field.parent_type}.{field.nodes[0].name.value}", given, count)] * count
+
+
+def _one_by_one(run: "Run", block: "Block", field: "Field") -> None:
+    """As graphql-core calls resolvers."""
+    executor = run.executor
+    resolve = field.definition.resolve or executor.field_resolver
+    values: list[Any] = []
+    arguments: dict[str, Any] | None = None
+    for source, path in zip(block.sources, _spots(block, field).paths, strict=True):
+        try:
+            if arguments is None:
+                arguments = field.arguments(executor)
+            values.append(resolve(source, run.info(field, path), **arguments))
+            if not field.are_shared(arguments):
+                arguments = None
+        except Exception as error:
+            values.append(error)
+    run.complete(block, field, values)
+
+
+def _one_by_one_directly(call: DirectCall, definition: StrawberryField, schema: GraphQLSchema) -> Getter:
+    """As Strawberry calls a resolver whose arguments need no conversion: they cannot be changed by it either."""
+    make_info = _info_maker(schema)
+    takes_info = call.info_name is not None
+
+    def get(run: "Run", block: "Block", field: "Field") -> None:
+        values: list[Any] = []
+        arguments: dict[str, Any] | None = None
+        paths = _spots(block, field).paths if takes_info else [None] * len(block.sources)
+        for source, path in zip(block.sources, paths, strict=True):
+            try:
+                if arguments is None:
+                    arguments = field.arguments(run.executor)
+                info = make_info(_raw_info=run.info(field, path), _field=definition) if takes_info else None
+                values.append(call(source, info, arguments))
+            except Exception as error:
+                values.append(error)
+        run.complete(block, field, values)
+
+    return get
+
+
+def _info_maker(schema: GraphQLSchema) -> Callable[..., Info]:
+    maker: Callable[..., Info] = schema._strawberry_schema.config.info_class  # type: ignore[attr-defined]  # direct_call saw it
+    return maker
+
+
+def _spots(block: "Block", field: "Field") -> UnderKey:
+    return UnderKey(block.spots, field.key, field.parent_type.name, field.nullable)

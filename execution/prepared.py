@@ -1,0 +1,124 @@
+"""Operations that are run many times: found in their document, and compiled, once."""
+
+from collections.abc import AsyncGenerator, Mapping
+from inspect import isawaitable
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    execute,
+)
+from graphql.execution import create_source_event_stream, get_variable_values, map_source_to_response_event
+from graphql.execution.collect_fields import FragmentDetails
+from graphql.execution.execute import default_field_resolver, default_type_resolver
+
+from execution.executor import BreadthFirst
+from execution.plans import Plan
+
+
+class PreparedOperation:
+    """An operation of a parsed document that was found valid.
+
+    Does what graphql-core's execute and subscribe do with it, without doing again for each run what does not change.
+    Raises GraphQLError when the document has no such operation, or several and none was named.
+    """
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        operation_name: str | None,
+        executor_class: type[BreadthFirst],
+        *,
+        max_coercion_errors: int = 50,
+    ) -> None:
+        self.definition = _operation_of(document, operation_name)
+        self.document = document
+        self._schema = schema
+        self._executor_class = executor_class
+        self._max_coercion_errors = max_coercion_errors
+        self._definitions = {
+            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        self._fragments = {name: FragmentDetails(node) for name, node in self._definitions.items()}
+        self._plan = Plan(self.definition, list(self._definitions.values()))
+
+    async def execute(
+        self, context: Any, variables: Mapping[str, Any] | None = None, root: Any = None
+    ) -> ExecutionResult:
+        """Run a query or a mutation."""
+        if not self._plan.supported:
+            result = execute(
+                self._schema,
+                self.document,
+                root,
+                context,
+                dict(variables or {}),
+                None if self.definition.name is None else self.definition.name.value,
+                max_coercion_errors=self._max_coercion_errors,
+                executor_class=self._executor_class,
+            )
+        else:
+            executor = self._executor(context, variables, root)
+            if isinstance(executor, ExecutionResult):
+                return executor
+            result = executor.execute_operation()
+        return await result if isawaitable(result) else result
+
+    async def subscribe(
+        self, context: Any, variables: Mapping[str, Any] | None = None, root: Any = None
+    ) -> AsyncGenerator[ExecutionResult, None] | ExecutionResult:
+        """Begin a subscription: the results of its events, or the result that says why it cannot begin."""
+        executor = self._executor(context, variables, root)
+        if isinstance(executor, ExecutionResult):
+            return executor
+        stream = create_source_event_stream(executor)
+        if isawaitable(stream):
+            stream = await stream
+        return (
+            stream if isinstance(stream, ExecutionResult) else map_source_to_response_event(executor, stream)
+        )
+
+    def _executor(
+        self, context: Any, variables: Mapping[str, Any] | None, root: Any
+    ) -> BreadthFirst | ExecutionResult:
+        values = get_variable_values(
+            self._schema,
+            self.definition.variable_definitions or (),
+            dict(variables or {}),
+            max_errors=self._max_coercion_errors,
+        )
+        if isinstance(values, list):
+            return ExecutionResult(None, errors=values)
+        executor = self._executor_class(
+            self._schema,
+            self._definitions,
+            self._fragments,
+            root,
+            context,
+            self.definition,
+            values,
+            default_field_resolver,
+            default_type_resolver,
+            default_field_resolver,
+        )
+        executor.plan = self._plan
+        return executor
+
+
+def _operation_of(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    found = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    if name is not None:
+        found = [node for node in found if node.name is not None and node.name.value == name]
+        if not found:
+            raise GraphQLError(f"Unknown operation named '{name}'.")
+    if not found:
+        raise GraphQLError("Must provide an operation.")
+    if len(found) > 1:
+        raise GraphQLError("Must provide operation name if query contains multiple operations.")
+    return found[0]

@@ -1,0 +1,175 @@
+"""One run of a plan: blocks of objects, level by level, and what they wait for.
+
+A block is a selection together with all objects that it is asked of at one place, and their results, which stand in
+the response from the beginning and are filled in key by key. Whatever can be had without waiting is had at once, and
+makes further blocks. What must be awaited becomes a job; a job's outcome makes blocks again. The run is over when
+there are neither blocks nor jobs.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from graphql import GraphQLObjectType, GraphQLResolveInfo
+from graphql.pyutils import Path
+
+from execution.completion import Store
+from execution.failures import Failure
+from execution.kinds import Kind, kind_of
+from execution.plans import AnyExecutor, Field, Selection
+from execution.spots import Root, Spots, UnderKey
+
+
+class Block:
+    """Objects of one type at one place, and their results."""
+
+    __slots__ = ("results", "selection", "sources", "spots")
+
+    def __init__(self, selection: Selection, sources: Sequence[Any], spots: Spots) -> None:
+        self.selection = selection
+        self.sources = sources
+        self.spots = spots
+        blank = selection.blank
+        self.results: list[dict[str, Any]] = [blank.copy() for _ in sources]
+
+
+class Job(NamedTuple):
+    """Something awaited, and what to do with its outcome: a value, or the exception it raised."""
+
+    awaitable: Awaitable[Any]
+    finish: Callable[[Any], None]
+
+
+class Run:
+    """The state of one run."""
+
+    def __init__(self, executor: AnyExecutor) -> None:
+        self.executor = executor
+        self.failures: list[Failure] = []
+        self._blocks: deque[Block] = deque()
+        self._jobs: list[Job] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, selection: Selection) -> Block:
+        """The root's block. Its fields are not begun yet."""
+        return Block(selection, [self.executor.root_value], Root())
+
+    def advance(self, block: Block | None = None, fields: Sequence[Field] | None = None) -> list[Job]:
+        """Do all that needs no waiting, first these fields of the block; the jobs that came up."""
+        if block is not None:
+            for field in block.selection.fields if fields is None else fields:
+                field.getter(self, block, field)
+        blocks = self._blocks
+        while blocks:
+            block = blocks.popleft()
+            for field in block.selection.fields:
+                field.getter(self, block, field)
+        jobs, self._jobs = self._jobs, []
+        return jobs
+
+    async def finish(self, jobs: list[Job]) -> None:
+        """Do the jobs and all that comes of them."""
+        try:
+            await self._work(jobs)
+            while self._tasks:
+                done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+                for task in done:
+                    task.result()
+        finally:
+            if self._tasks:
+                await self._give_up()
+
+    async def _work(self, jobs: list[Job]) -> None:
+        # One job is done here, so that a chain of them needs no task.
+        while jobs:
+            for job in jobs[1:]:
+                task = asyncio.create_task(self._work([job]))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            job = jobs[0]
+            try:
+                outcome = await job.awaitable
+            except Exception as error:
+                outcome = error
+            job.finish(outcome)
+            jobs = self.advance()
+
+    async def _give_up(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def complete(self, block: Block, field: Field, values: Sequence[Any]) -> None:
+        """Complete a field's values and put them into its objects' results."""
+        if field.leaf is not None and field.leaf.are_complete(values):
+            _fill(block.results, field.key, values)
+            return
+        spots = UnderKey(block.spots, field.key, field.parent_type.name, field.nullable)
+        field.completion.complete(self, field, values, spots, partial(_fill, block.results, field.key))
+
+    def descend(
+        self, field: Field, type_: GraphQLObjectType, sources: Sequence[Any], spots: Spots, store: Store
+    ) -> None:
+        """Ask of these objects what the field's selection asks."""
+        if not sources:
+            store([])
+            return
+        try:
+            selection = field.selection(self.executor, type_)
+        except Exception as error:
+            for index in range(len(sources)):
+                self.fail(error, field, spots, index)
+            store([None] * len(sources))
+            return
+        block = Block(selection, sources, spots)
+        store(list(block.results))
+        self._blocks.append(block)
+
+    def later(self, awaitable: Awaitable[Any], finish: Callable[[Any], None]) -> None:
+        """Await this, then give its outcome to `finish`: its value, or the exception it raised."""
+        self._jobs.append(Job(awaitable, finish))
+
+    def when_settled(self, values: list[Any], finish: Callable[[list[Any]], None]) -> None:
+        """Give the values to `finish`, with what must be awaited replaced by its outcome."""
+        if any(kind_of(kind) is Kind.AWAITABLE for kind in set(map(type, values))):
+            self.later(self.settled(values), finish)
+        else:
+            finish(values)
+
+    async def settled(self, values: Sequence[Any]) -> list[Any]:
+        """The values, each awaitable among them replaced by its value or the exception it raised."""
+        result = list(values)
+        waiting = [index for index, value in enumerate(values) if kind_of(type(value)) is Kind.AWAITABLE]
+        if len(waiting) == 1:
+            (index,) = waiting
+            try:
+                result[index] = await values[index]
+            except Exception as error:
+                result[index] = error
+            return result
+        outcomes = await asyncio.gather(*[values[index] for index in waiting], return_exceptions=True)
+        for index, outcome in zip(waiting, outcomes, strict=True):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, Exception):
+                raise outcome
+            result[index] = outcome
+        return result
+
+    def lost(self) -> bool:
+        """Whether a failure takes all data away."""
+        return any(not failure.nulled() for failure in self.failures)
+
+    def info(self, field: Field, path: Path | None) -> GraphQLResolveInfo[Any]:
+        """What a resolver is told about the field at this path."""
+        return self.executor.build_resolve_info(field.definition, field.nodes, field.parent_type, path)  # type: ignore[arg-type]  # only an error's text is made without one
+
+    def fail(self, error: Exception, field: Field, spots: Spots, index: int, late: bool = False) -> None:
+        """Something was raised at this spot."""
+        self.failures.append(Failure(error, field.nodes, spots, index, late))
+
+
+def _fill(results: list[dict[str, Any]], key: str, column: Sequence[Any]) -> None:
+    for result, value in zip(results, column, strict=True):
+        result[key] = value
