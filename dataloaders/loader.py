@@ -6,7 +6,7 @@ still end up in one batch, and the number of statements depends on the shape of 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from dataloaders.database import Session, Statements
@@ -43,14 +43,14 @@ class Loader(Generic[Key, Value]):
     async def load_many(self, keys: Iterable[Key]) -> list[Value]:
         """The values of the keys, in their order. Raises what a batch raised; asking again then reads again."""
         keys = list(keys)
-        values = self._values
-        while missing := [key for key in keys if key not in values]:
+        while missing := [key for key in keys if key not in self._values]:
             await self._read(missing)
+        values = self._values
         return [values[key] for key in keys]
 
-    def prime(self, key: Key, value: Value) -> None:
-        """Tell the loader a value that was read otherwise. What it knows already stays."""
-        self._values.setdefault(key, value)
+    def prime(self, values: Mapping[Key, Value]) -> None:
+        """Tell the loader values that were read otherwise. What it knows already stays."""
+        self._values = {**values, **self._values}
 
     async def _read(self, keys: Sequence[Key]) -> None:
         """Have these keys read, by statements under way or by one that others may join."""

@@ -1,6 +1,6 @@
 """Reads of posts, their replies and what the viewer did with them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from dataloaders.database import Statements
 from dataloaders.rows import AuthoredPostRow, PostKey, PostRow, SlicedPostRow, UserRow
@@ -23,13 +23,12 @@ async def posts_with_reposts(
 
 
 async def posts_by_keys(
-    db: Statements, keys: Sequence[PostKey], know_author: Callable[[int, UserRow], None]
+    db: Statements, keys: Sequence[PostKey], know_users: Callable[[Mapping[int, UserRow]], None]
 ) -> list[PostRow | None]:
-    """Posts that were not deleted, in the order asked. Their authors come along, and are told to `know_author`."""
-    found = {}
-    for row in await posts_with_reposts(db, keys, ()):
-        found[row.author_id, row.id] = row.post
-        know_author(row.author_id, row.author)
+    """Posts that were not deleted, in the order asked. Their authors come along, and are told to `know_users`."""
+    rows = await posts_with_reposts(db, keys, ())
+    know_users({row.author_id: row.author for row in rows})
+    found = {row.key: row.post for row in rows}
     return [found.get(key) for key in keys]
 
 

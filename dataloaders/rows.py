@@ -33,6 +33,13 @@ def id_span(span: timedelta) -> int:
     return (span // timedelta(microseconds=1)) << ID_SHIFT
 
 
+class Position(NamedTuple):
+    """A place in a keyset: the ordering id, then what tells equal ones apart."""
+
+    id: int
+    tie: int
+
+
 class PostKey(NamedTuple):
     """Which post: its author leads."""
 
@@ -169,6 +176,10 @@ class AuthoredPostRow(NamedTuple):
     entry_ids: list[int] | None
 
     @property
+    def key(self) -> PostKey:
+        return _new(PostKey, self[:2])
+
+    @property
     def post(self) -> PostRow:
         return _new(PostRow, self[:POST_COLUMNS])
 
@@ -222,6 +233,10 @@ class EntryRow(NamedTuple):
     @property
     def post_key(self) -> PostKey:
         return _new(PostKey, (self.post_author_id, self.post_id))
+
+    @property
+    def position(self) -> Position:
+        return _new(Position, (self.id, self.actor_id))
 
     @property
     def is_repost(self) -> bool:

@@ -5,15 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from dataloaders.database import Statements
-from dataloaders.rows import SlicedPostRow, SlicedUserRow
+from dataloaders.rows import Position, SlicedPostRow, SlicedUserRow
 from sql import Query
-
-
-class Position(NamedTuple):
-    """A place in a keyset: the ordering id, then what tells equal ones apart."""
-
-    id: int
-    tie: int
 
 
 class Slice(NamedTuple):

@@ -1,12 +1,17 @@
 """Calling Strawberry's resolvers without what Strawberry wraps around each call, where that would change nothing."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import strawberry
 from graphql import GraphQLField, GraphQLSchema
 from strawberry.types.base import StrawberryMaybe, StrawberryOptional
 from strawberry.types.field import StrawberryField
+
+if TYPE_CHECKING:
+    from execution.plans import Field
+    from execution.run import Block, Run
 
 # Strawberry gives values of these types to resolvers as graphql-core coerced them.
 _AS_COERCED: frozenset[object] = frozenset({str, int, float, bool, strawberry.ID})
@@ -31,6 +36,29 @@ class DirectCall(NamedTuple):
         if self.info_name is not None:
             given[self.info_name] = info
         return self.function(source, **given) if self.takes_self else self.function(**given)
+
+
+def batch_info_class(
+    schema: GraphQLSchema,
+) -> Callable[["Run", "Block", "Field", StrawberryField], strawberry.Info]:
+    """A class of infos for batch resolvers, which make graphql-core's own only when more than the context is asked."""
+    info_class = schema._strawberry_schema.config.info_class  # type: ignore[attr-defined]  # as Info.schema finds it
+
+    class BatchInfo(info_class):  # type: ignore[misc, valid-type]  # known when the schema is
+        def __init__(self, run: "Run", block: "Block", field: "Field", definition: StrawberryField) -> None:
+            self._run, self._block, self._planned, self._field = run, block, field, definition
+
+        @cached_property
+        def _raw_info(self) -> Any:
+            return self._run.info(self._planned, self._run.spots(self._block, self._planned).path(0))
+
+        if info_class.context is strawberry.Info.context:
+
+            @property
+            def context(self) -> Any:
+                return self._run.executor.context_value
+
+    return BatchInfo
 
 
 def is_bare(schema: GraphQLSchema, field: StrawberryField) -> bool:

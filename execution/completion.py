@@ -140,7 +140,7 @@ class ListCompletion(Completion):
             streams = [index for index, value in enumerate(values) if hasattr(value, "__aiter__")]
             if streams:
                 run.later(
-                    _collected(values, streams),
+                    _collected(run, values, streams),
                     lambda collected: self._complete_any(run, field, collected, spots, store),
                 )
             else:
@@ -203,11 +203,12 @@ class _Collected:
         self.error: Exception | None = None
 
 
-async def _collected(values: Sequence[Any], streams: Iterable[int]) -> list[Any]:
+async def _collected(run: "Run", values: Sequence[Any], streams: Iterable[int]) -> list[Any]:
     result = list(values)
     for index in streams:
-        result[index] = found = _Collected()
-        await _collect(values[index], found)
+        result[index] = _Collected()
+    # Together: one may give its items only when another one has been asked for its own.
+    await run.settled([_collect(values[index], result[index]) for index in streams])
     return result
 
 

@@ -9,16 +9,15 @@ from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, TypeNameMeta
 from strawberry import Info
 from strawberry.types.field import StrawberryField
 
-from execution.calls import DirectCall, direct_call, is_bare
+from execution.calls import DirectCall, batch_info_class, direct_call, is_bare
 from execution.fields import BATCH, WITHIN, Parents, definition_of, wrong_count
-from execution.spots import UnderKey
 
 if TYPE_CHECKING:
     from execution.plans import Field
     from execution.run import Block, Run
 
-# Gets a field's values and gives them to the run's complete().
-Getter = Callable[["Run", "Block", "Field"], None]
+# Gets a field's values, one for each of the block's objects; None when they come later, by way of a job.
+Getter = Callable[["Run", "Block", "Field"], Sequence[Any] | None]
 
 
 def getter_of(schema: GraphQLSchema, definition: GraphQLField, parent_type: GraphQLObjectType) -> Getter:
@@ -54,8 +53,8 @@ def _attribute(schema: GraphQLSchema, definition: GraphQLField, field: Strawberr
 
 
 def _typename(name: str) -> Getter:
-    def get(run: "Run", block: "Block", field: "Field") -> None:
-        run.complete(block, field, [name] * len(block.sources))
+    def get(run: "Run", block: "Block", field: "Field") -> Sequence[Any]:
+        return [name] * len(block.sources)
 
     return get
 
@@ -63,7 +62,7 @@ def _typename(name: str) -> Getter:
 def _plain(attribute: str) -> Getter:
     read = attrgetter(attribute)
 
-    def get(run: "Run", block: "Block", field: "Field") -> None:
+    def get(run: "Run", block: "Block", field: "Field") -> Sequence[Any]:
         values: list[Any] = []
         sources = iter(block.sources)
         # Each is read once: what one property gave must not be thrown away because another one raised.
@@ -75,54 +74,56 @@ def _plain(attribute: str) -> Getter:
             else:
                 if len(values) < len(block.sources):
                     values.append(StopIteration())  # raised by a property, it ends map
-        run.complete(block, field, values)
+        return values
 
     return get
 
 
 def _batch_of_parents(batch: Callable[..., Any]) -> Getter:
-    def get(run: "Run", block: "Block", field: "Field") -> None:
+    def get(run: "Run", block: "Block", field: "Field") -> Sequence[Any] | None:
         try:
-            outcome = batch(block.sources)
+            outcome = batch(list(block.sources))
         except Exception as error:
             outcome = error
-        _take(run, block, field, outcome)
+        return _values(run, block, field, outcome)
 
     return get
 
 
 def _batch(call: DirectCall, definition: StrawberryField, schema: GraphQLSchema) -> Getter:
-    make_info = _info_maker(schema)
+    make_info = batch_info_class(schema)
 
-    def get(run: "Run", block: "Block", field: "Field") -> None:
+    def get(run: "Run", block: "Block", field: "Field") -> Sequence[Any] | None:
         try:
-            info = make_info(_raw_info=run.info(field, _spots(block, field).first_path), _field=definition)
-            outcome = call(block.sources, info, field.arguments(run.executor))
+            info = make_info(run, block, field, definition)
+            outcome = call(list(block.sources), info, field.arguments(run.executor))
         except Exception as error:
             outcome = error
-        _take(run, block, field, outcome)
+        return _values(run, block, field, outcome)
 
     return get
 
 
-def _batch_through_strawberry(run: "Run", block: "Block", field: "Field") -> None:
+def _batch_through_strawberry(run: "Run", block: "Block", field: "Field") -> Sequence[Any] | None:
     """As Strawberry calls any resolver: with its conversion of arguments, and its extensions."""
     resolve = field.definition.resolve
     assert resolve is not None
     try:
-        info = run.info(field, _spots(block, field).first_path)
+        info = run.info(field, run.spots(block, field).path(0))
         outcome = resolve(Parents(block.sources), info, **field.arguments(run.executor))
     except Exception as error:
         outcome = error
-    _take(run, block, field, outcome)
+    return _values(run, block, field, outcome)
 
 
-def _take(run: "Run", block: "Block", field: "Field", outcome: Any) -> None:
-    """Complete what a batch resolver gave, when it has come."""
-    if type(outcome) is not list and isawaitable(outcome):
-        run.later(outcome, lambda outcome: run.complete(block, field, _one_for_each(outcome, block, field)))
-    else:
-        run.complete(block, field, _one_for_each(outcome, block, field))
+def _values(run: "Run", block: "Block", field: "Field", outcome: Any) -> Sequence[Any] | None:
+    """What a batch resolver gave: values, or something to be awaited for them."""
+    if type(outcome) is list and len(outcome) == len(block.sources):
+        return outcome
+    if isawaitable(outcome):
+        run.later(outcome, lambda outcome: run.put(block, field, _one_for_each(outcome, block, field)))
+        return None
+    return _one_for_each(outcome, block, field)
 
 
 def _one_for_each(outcome: Any, block: "Block", field: "Field") -> Sequence[Any]:
@@ -138,33 +139,32 @@ def _one_for_each(outcome: Any, block: "Block", field: "Field") -> Sequence[Any]
     return [wrong_count(f"{field.parent_type}.{field.nodes[0].name.value}", given, count)] * count
 
 
-def _one_by_one(run: "Run", block: "Block", field: "Field") -> None:
+def _one_by_one(run: "Run", block: "Block", field: "Field") -> Sequence[Any]:
     """As graphql-core calls resolvers."""
     executor = run.executor
     resolve = field.definition.resolve or executor.field_resolver
     values: list[Any] = []
     arguments: dict[str, Any] | None = None
-    for source, path in zip(block.sources, _spots(block, field).paths, strict=True):
+    for source, path in zip(block.sources, run.spots(block, field).paths, strict=True):
         try:
-            if arguments is None:
-                arguments = field.arguments(executor)
-            values.append(resolve(source, run.info(field, path), **arguments))
-            if not field.are_shared(arguments):
-                arguments = None
+            given = field.arguments(executor) if arguments is None else arguments
+            # Before the call: one that changes what it is given may raise after that.
+            arguments = given if field.are_shared(given) else None
+            values.append(resolve(source, run.info(field, path), **given))
         except Exception as error:
             values.append(error)
-    run.complete(block, field, values)
+    return values
 
 
 def _one_by_one_directly(call: DirectCall, definition: StrawberryField, schema: GraphQLSchema) -> Getter:
     """As Strawberry calls a resolver whose arguments need no conversion: they cannot be changed by it either."""
-    make_info = _info_maker(schema)
+    make_info: Callable[..., Info] = schema._strawberry_schema.config.info_class  # type: ignore[attr-defined]  # as Info.schema finds it
     takes_info = call.info_name is not None
 
-    def get(run: "Run", block: "Block", field: "Field") -> None:
+    def get(run: "Run", block: "Block", field: "Field") -> Sequence[Any]:
         values: list[Any] = []
         arguments: dict[str, Any] | None = None
-        paths = _spots(block, field).paths if takes_info else [None] * len(block.sources)
+        paths = run.spots(block, field).paths if takes_info else [None] * len(block.sources)
         for source, path in zip(block.sources, paths, strict=True):
             try:
                 if arguments is None:
@@ -173,15 +173,6 @@ def _one_by_one_directly(call: DirectCall, definition: StrawberryField, schema: 
                 values.append(call(source, info, arguments))
             except Exception as error:
                 values.append(error)
-        run.complete(block, field, values)
+        return values
 
     return get
-
-
-def _info_maker(schema: GraphQLSchema) -> Callable[..., Info]:
-    maker: Callable[..., Info] = schema._strawberry_schema.config.info_class  # type: ignore[attr-defined]  # direct_call saw it
-    return maker
-
-
-def _spots(block: "Block", field: "Field") -> UnderKey:
-    return UnderKey(block.spots, field.key, field.parent_type.name, field.nullable)

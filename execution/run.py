@@ -51,6 +51,7 @@ class Run:
         self._blocks: deque[Block] = deque()
         self._jobs: list[Job] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._broken: list[asyncio.Task[None]] = []
 
     def begin(self, selection: Selection) -> Block:
         """The root's block. Its fields are not begun yet."""
@@ -59,24 +60,28 @@ class Run:
     def advance(self, block: Block | None = None, fields: Sequence[Field] | None = None) -> list[Job]:
         """Do all that needs no waiting, first these fields of the block; the jobs that came up."""
         if block is not None:
-            for field in block.selection.fields if fields is None else fields:
-                field.getter(self, block, field)
+            self._resolve(block, block.selection.fields if fields is None else fields)
         blocks = self._blocks
         while blocks:
             block = blocks.popleft()
-            for field in block.selection.fields:
-                field.getter(self, block, field)
+            self._resolve(block, block.selection.fields)
         jobs, self._jobs = self._jobs, []
         return jobs
+
+    def _resolve(self, block: Block, fields: Sequence[Field]) -> None:
+        for field in fields:
+            values = field.getter(self, block, field)
+            if values is not None:
+                self.put(block, field, values)
 
     async def finish(self, jobs: list[Job]) -> None:
         """Do the jobs and all that comes of them."""
         try:
             await self._work(jobs)
-            while self._tasks:
-                done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
-                for task in done:
-                    task.result()
+            while self._tasks and not self._broken:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in self._broken:
+                task.result()
         finally:
             if self._tasks:
                 await self._give_up()
@@ -87,7 +92,7 @@ class Run:
             for job in jobs[1:]:
                 task = asyncio.create_task(self._work([job]))
                 self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                task.add_done_callback(self._ended)
             job = jobs[0]
             try:
                 outcome = await job.awaitable
@@ -96,19 +101,32 @@ class Run:
             job.finish(outcome)
             jobs = self.advance()
 
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Note a task that ended with what is no field's failure: the caller must get it."""
+        self._tasks.discard(task)
+        if task.cancelled() or task.exception() is not None:
+            self._broken.append(task)
+
     async def _give_up(self) -> None:
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def complete(self, block: Block, field: Field, values: Sequence[Any]) -> None:
+    def put(self, block: Block, field: Field, values: Sequence[Any]) -> None:
         """Complete a field's values and put them into its objects' results."""
-        if field.leaf is not None and field.leaf.are_complete(values):
-            _fill(block.results, field.key, values)
+        leaf = field.leaf
+        if leaf is not None and leaf.are_complete(values):
+            key = field.key
+            for result, value in zip(block.results, values, strict=True):
+                result[key] = value
             return
-        spots = UnderKey(block.spots, field.key, field.parent_type.name, field.nullable)
+        spots = self.spots(block, field)
         field.completion.complete(self, field, values, spots, partial(_fill, block.results, field.key))
+
+    def spots(self, block: Block, field: Field) -> UnderKey:
+        """Where a field's values stand."""
+        return UnderKey(block.spots, field.key, field.parent_type.name, field.nullable)
 
     def descend(
         self, field: Field, type_: GraphQLObjectType, sources: Sequence[Any], spots: Spots, store: Store

@@ -17,7 +17,6 @@ class Spots:
     """The spots of a column: `nullable` tells whether null may stand there."""
 
     nullable: bool
-    _first_path: Path | None
 
     def path(self, index: int) -> Path | None:
         """The path of one spot; None is the response's root."""
@@ -26,18 +25,6 @@ class Spots:
     def field_path(self, index: int) -> Path | None:
         """The path of the field that the spot belongs to: without the places in its lists."""
         return self.path(index)
-
-    @property
-    def first_path(self) -> Path | None:
-        """The path of the first spot, made once for all that ask."""
-        try:
-            return self._first_path
-        except AttributeError:
-            path = self._first_path = self._find_first_path()
-            return path
-
-    def _find_first_path(self) -> Path | None:
-        return self.path(0)
 
     def above(self, index: int) -> "tuple[Spots, int]":
         """The spot that holds this one."""
@@ -65,9 +52,6 @@ class Root(Spots):
 class UnderKey(Spots):
     """The values of one field of several objects."""
 
-    def _find_first_path(self) -> Path | None:
-        return Path(self.objects.first_path, self.key, self.typename)
-
     def __init__(self, objects: Spots, key: str, typename: str, nullable: bool) -> None:
         self.objects, self.key, self.typename, self.nullable = objects, key, typename, nullable
 
@@ -92,11 +76,6 @@ class InLists(Spots):
     def ends(self) -> list[int]:
         """Where each list ends in the column."""
         return list(accumulate(self.lengths))
-
-    def _find_first_path(self) -> Path | None:
-        if self.lengths[0]:
-            return Path(self.lists.first_path, 0, None)
-        return self.path(0)
 
     def place(self, index: int) -> tuple[int, int]:
         """Which list, and where in it."""

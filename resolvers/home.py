@@ -84,21 +84,14 @@ async def home_reposts(ctx: Context, home: Home, keys: Iterable[PostKey]) -> dic
 async def home_posts(ctx: Context, home: Home, keys: Iterable[PostKey]) -> Mapping[PostKey, list[RepostRow]]:
     """The reposts of the posts by the home's accounts, read together with the posts, which the loaders know then."""
     wanted = sorted(set(keys))
-    reposts: dict[PostKey, list[RepostRow]] = {}
-    if wanted:
-        async with ctx.db.turn() as db:
-            rows = await posts_with_reposts(db, wanted, home.actors)
-        for row in rows:
-            post = row.post
-            key = post.key
-            reposts[key] = row.reposts
-            ctx.loaders.posts.prime(key, post)
-            ctx.loaders.users.prime(post.author_id, row.author)
-    for key in wanted:
-        if key not in reposts:
-            reposts[key] = []
-            ctx.loaders.posts.prime(key, None)
-    return reposts
+    if not wanted:
+        return {}
+    async with ctx.db.turn() as db:
+        rows = await posts_with_reposts(db, wanted, home.actors)
+    ctx.loaders.users.prime({row.author_id: row.author for row in rows})
+    # Those that are gone are known to be gone.
+    ctx.loaders.posts.prime({**dict.fromkeys(wanted), **{row.key: row.post for row in rows}})
+    return {row.key: row.reposts for row in rows if row.actor_ids}
 
 
 async def admit(ctx: Context, home: Home, entries: Sequence[EntryRow]) -> list[VisibleEntry | None]:
@@ -118,6 +111,8 @@ async def admit(ctx: Context, home: Home, entries: Sequence[EntryRow]) -> list[V
         (entry.row.actor_id, entry.row.id): entry
         for entry in await visible_entries(ctx, fitting)
         if entry is not None
-        and not (entry.row.is_repost and repost_is_covered(entry.row, home, reposts[entry.row.post_key]))
+        and not (
+            entry.row.is_repost and repost_is_covered(entry.row, home, reposts.get(entry.row.post_key, ()))
+        )
     }
     return [shown.get((entry.actor_id, entry.id)) for entry in entries]

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from dataloaders.entries import ENTRIES
-from dataloaders.rows import HIGHEST, LOWEST, EntryKey, EntryRow, id_at, id_span
-from dataloaders.slices import Position
+from dataloaders.rows import HIGHEST, LOWEST, EntryKey, EntryRow, Position, id_at, id_span
 from resolvers.context import Context
 from resolvers.home import Home, admit
 from resolvers.visibility import VisibleEntry
@@ -46,7 +45,7 @@ class HomeEntries:
         self._walk = WALK_PER_ACCOUNT * len(home.actors)
 
     def position(self, entry: EntryRow) -> Position:
-        return Position(entry.id, entry.actor_id)
+        return entry.position
 
     async def admit(self, entries: Sequence[EntryRow]) -> list[VisibleEntry | None]:
         return await admit(self._ctx, self._home, entries)

@@ -10,8 +10,7 @@ import struct
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from dataloaders.rows import HIGHEST, LOWEST
-from dataloaders.slices import Position
+from dataloaders.rows import HIGHEST, LOWEST, Position
 from resolvers.errors import BadInput, InvalidCursor
 from resolvers.ids import url_safe
 
@@ -140,7 +139,7 @@ async def _walk(
 ) -> list[Item[Shown]]:
     found: list[Item[Shown]] = []
     # Some more than wanted, since a few are usually hidden and a refill costs as much as a page.
-    chunk = want + want // 8 + 2
+    chunk = want + 5
     while True:
         candidates = await source.fetch(start, down, chunk)
         shown = await source.admit(candidates)

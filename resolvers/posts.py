@@ -11,6 +11,7 @@ from dataloaders.rows import (
     EntryRow,
     IdRow,
     KeyedPostRow,
+    Position,
     PostKey,
     PostRow,
     SlicedPostRow,
@@ -18,7 +19,7 @@ from dataloaders.rows import (
     UserIdRow,
     time_of,
 )
-from dataloaders.slices import Position, Slice
+from dataloaders.slices import Slice
 from dataloaders.ties import TIES
 from dataloaders.users import USERS
 from resolvers.context import Context, Viewer

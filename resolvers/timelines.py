@@ -1,16 +1,17 @@
 """Pages of the timelines, and single entries."""
 
+import struct
 from collections.abc import Sequence
 
 from dataloaders.entries import ENTRIES
-from dataloaders.rows import EntryKey, EntryRow
-from dataloaders.slices import Position
+from dataloaders.rows import EntryKey, EntryRow, Position
 from resolvers.context import Context
 from resolvers.home import home_of
 from resolvers.home_entries import HomeEntries
 from resolvers.paging import Page, page_request, read_page
 from resolvers.visibility import VisibleEntry, VisibleUser, visible_entries, visible_entry, visible_users
 
+_SORT_KEY = struct.Struct(">qq")
 HOME = "h"
 PUBLIC = "p"
 
@@ -73,9 +74,9 @@ async def reposters_of(ctx: Context, entries: Sequence[VisibleEntry]) -> list[Vi
 
 def position_of(entry: EntryRow) -> Position:
     """Where the entry stands in every timeline that has it."""
-    return Position(entry.id, entry.actor_id)
+    return entry.position
 
 
 def sort_key(entry: EntryRow) -> str:
     """Compares, as ASCII, as the timeline is sorted; unique in a timeline."""
-    return f"{entry.id:016x}{entry.actor_id:016x}"
+    return _SORT_KEY.pack(entry.id, entry.actor_id).hex()

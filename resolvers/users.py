@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from dataloaders.loader import Loader
-from dataloaders.rows import PostKey, SlicedPostRow, SlicedUserRow
-from dataloaders.slices import Position, Slice
+from dataloaders.rows import Position, PostKey, SlicedPostRow, SlicedUserRow
+from dataloaders.slices import Slice
 from resolvers.context import Context
 from resolvers.paging import Page, page_request, read_page
 from resolvers.text import fold_handle

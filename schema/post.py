@@ -24,6 +24,10 @@ class TextDirection(Enum):
     )
 
 
+# By how it is stored; calling the enum costs ten times as much.
+DIRECTIONS: dict[str, TextDirection] = {direction.name: direction for direction in TextDirection}
+
+
 @strawberry.type(
     description=(
         "A post. A post that was deleted, or is hidden from the viewer by a block, is as if it did not exist."
@@ -50,7 +54,7 @@ class Post(Node):
     @batch_field(description="Which way a client must lay the text out. Mentions, URLs and # do not count.")
     @staticmethod
     def text_direction(posts: "Sequence[Post]") -> list[TextDirection]:
-        return [TextDirection(post.row.direction) for post in posts]
+        return [DIRECTIONS[post.row.direction] for post in posts]
 
     @batch_field(description="When it was posted.")
     @staticmethod
