@@ -11,15 +11,18 @@ LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3
 # Tests run in this many processes; `make test JOBS=1` for one, ARGS="-k name" for some.
 JOBS ?= auto
 ARGS ?=
+CASES ?= 100000
+SEED ?=
+PEERS := bench/peers/node_modules/.package-lock.json
 # `make run DEMO=false` wants its secrets from the environment.
 DEMO ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser check fmt schema sql-schema bench lock clean
+.PHONY: help run test test-browser campaign-execution check fmt schema sql-schema bench bench-peers bench-check bench-sql lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-19s %s\n", $$1, $$2 }'
 
 run: $(RUNTIME) ## Serve a demo network and print what to open; PORT=8123 chooses the port, Ctrl-C stops it.
 	@DEMO=$(DEMO) exec $(BIN)/python -m app serve
@@ -50,7 +53,19 @@ sql-schema: $(RUNTIME) ## Write sql/schema.sql from the migrations.
 	@$(BIN)/python -m app dump-schema > sql/schema.sql.new
 	@mv sql/schema.sql.new sql/schema.sql
 
-bench: $(DEV) ## Measure what a home page costs PostgreSQL.
+campaign-execution: $(DEV) ## Compare the executor with graphql-core on CASES random operations, from SEED on.
+	@exec $(BIN)/python -m tests.execution.campaign --cases $(CASES) $(if $(SEED),--seed $(SEED))
+
+bench: $(DEV) ## Measure operations beside stock Strawberry and the same work by hand.
+	@exec $(BIN)/python -m bench $(ARGS)
+
+bench-peers: $(DEV) $(PEERS) ## The same with Mercurius, Yoga and Apollo Server in the run (needs Node 20).
+	@exec $(BIN)/python -m bench --peers $(ARGS)
+
+bench-check: $(DEV) ## See that the benchmark works, in short; its figures mean nothing.
+	@exec $(BIN)/python -m bench --quick $(ARGS)
+
+bench-sql: $(DEV) ## Measure what a home page costs PostgreSQL, by how many accounts are followed.
 	@exec $(BIN)/python -m bench.home_page $(ARGS)
 
 lock: $(DEV) ## Lock the newest requirements that fit, with hashes for all platforms.
@@ -58,8 +73,12 @@ lock: $(DEV) ## Lock the newest requirements that fit, with hashes for all platf
 	$(LOCK) --upgrade requirements-dev.in -o requirements-dev.txt
 
 clean: ## Remove the virtual environment and all caches; the data in .data stays.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf bench/peers/node_modules $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './.data/*' -prune -exec rm -rf {} +
+
+$(PEERS): bench/peers/package-lock.json
+	@cd bench/peers && npm ci --ignore-scripts --silent
+	@touch $@
 
 $(RUNTIME): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.datastructures import Headers
 
@@ -50,7 +51,7 @@ class Door:
             viewer=viewer,
             services=self.services,
             language=best_language(headers.get("accept-language")),
-            address=self.address(headers, peer),
+            find_address=partial(self.address, headers, peer),
         )
 
     def address(self, headers: Headers, peer: str | None) -> str:

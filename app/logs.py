@@ -4,7 +4,9 @@ import logging
 import re
 import secrets
 import sys
+from collections.abc import Callable
 
+import orjson
 import structlog
 from structlog.typing import Processor
 
@@ -20,7 +22,7 @@ def configure_logs(*, level: str, json: bool) -> None:
         structlog.processors.format_exc_info,
     ]
     last: Processor = (
-        structlog.processors.JSONRenderer()
+        structlog.processors.JSONRenderer(serializer=_dumps)
         if json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
@@ -39,6 +41,11 @@ def configure_logs(*, level: str, json: bool) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(number, logging.WARNING))
+
+
+def _dumps(event: object, default: Callable[[object], object]) -> str:
+    """A line of the log; orjson takes a tenth of json's time."""
+    return orjson.dumps(event, default=default, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def new_request_id() -> str:

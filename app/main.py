@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from app import demo, health
@@ -62,8 +62,6 @@ class Application:
     def routes(self) -> Sequence[BaseRoute]:
         """All routes."""
         routes: list[BaseRoute] = [
-            Route("/graphql", GraphQLEndpoint(self)),
-            WebSocketRoute("/graphql", GraphQLEndpoint(self)),
             Route("/healthz", health.alive),
             Route("/readyz", health.ready(lambda: self.parts)),
             Route("/metrics", health.metrics_page),
@@ -80,14 +78,27 @@ class Application:
         )
 
 
+class _Maydan(Starlette):
+    """Starlette, with a short way to what nearly every request asks for; it answers its own errors."""
+
+    endpoint: GraphQLEndpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan" and scope["path"] == "/graphql":
+            await self.endpoint(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def create_application(settings: Settings) -> tuple[Application, Starlette]:
     """The application, and its ASGI form."""
     application = Application(settings)
-    asgi = Starlette(
+    asgi = _Maydan(
         routes=application.routes(),
         lifespan=application.lifespan,
         exception_handlers={HTTPException: _plain_error},
     )
+    asgi.endpoint = GraphQLEndpoint(application)
     return application, asgi
 
 

@@ -33,8 +33,9 @@ class Loaders:
         self.followed_by: Loader[int, list[int]] = Loader(session, ties.followed_by)
         self.followers: Loader[Slice, list[SlicedUserRow]] = Loader(session, ties.followers)
         self.following: Loader[Slice, list[SlicedUserRow]] = Loader(session, ties.following)
+        know_users = self.users.prime
         self.posts: Loader[PostKey, PostRow | None] = Loader(
-            session, lambda db, keys: posts.posts_by_keys(db, keys, self.users.prime)
+            session, lambda db, keys: posts.posts_by_keys(db, keys, know_users)
         )
         self.replies: Loader[Slice, list[SlicedPostRow]] = Loader(session, posts.replies)
         self.entries: Loader[EntryKey, EntryRow | None] = Loader(session, entries.entries_by_keys)

@@ -5,7 +5,6 @@ value. What is said here of them is checked against graphql-core's scalars in th
 """
 
 from collections.abc import Callable, Sequence
-from enum import Enum
 from math import isfinite
 from typing import Any
 
@@ -70,14 +69,15 @@ def _remembered(type_: GraphQLLeafType, coerce: Callable[[Any], Any]) -> Callabl
     if not isinstance(type_, GraphQLEnumType) or not isinstance(definition, StrawberryEnumDefinition):
         return coerce
     members: object = definition.wrapped_cls
-    names: dict[Enum, Any] = {}
+    # By identity: members may be equal to each other, or have no hash.
+    names: dict[int, Any] = {}
 
     def name_of(value: Any) -> Any:
         if type(value) is not members:
             return coerce(value)
-        name = names.get(value)
+        name = names.get(id(value))
         if name is None:
-            name = names[value] = coerce(value)
+            name = names[id(value)] = coerce(value)
         return name
 
     return name_of

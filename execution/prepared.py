@@ -16,6 +16,8 @@ from graphql import (
 from graphql.execution import create_source_event_stream, get_variable_values, map_source_to_response_event
 from graphql.execution.collect_fields import FragmentDetails
 from graphql.execution.execute import default_field_resolver, default_type_resolver
+from graphql.execution.executor import CollectedErrors
+from graphql.execution.values import VariableValues
 
 from execution.executor import BreadthFirst
 from execution.plans import Plan
@@ -47,6 +49,19 @@ class PreparedOperation:
         }
         self._fragments = {name: FragmentDetails(node) for name, node in self._definitions.items()}
         self._plan = Plan(self.definition, list(self._definitions.values()))
+        self._model = executor_class(
+            schema,
+            self._definitions,
+            self._fragments,
+            None,
+            None,
+            self.definition,
+            VariableValues({}, {}),
+            default_field_resolver,
+            default_type_resolver,
+            default_field_resolver,
+        )
+        self._model.plan = self._plan
 
     async def execute(
         self, context: Any, variables: Mapping[str, Any] | None = None, root: Any = None
@@ -95,19 +110,15 @@ class PreparedOperation:
         )
         if isinstance(values, list):
             return ExecutionResult(None, errors=values)
-        executor = self._executor_class(
-            self._schema,
-            self._definitions,
-            self._fragments,
-            root,
-            context,
-            self.definition,
-            values,
-            default_field_resolver,
-            default_type_resolver,
-            default_field_resolver,
-        )
-        executor.plan = self._plan
+        # As graphql-core makes an executor for each event of a subscription, but for all that belongs to one run.
+        model = self._model
+        executor = object.__new__(type(model))
+        executor.__dict__.update(model.__dict__)
+        executor.root_value = root
+        executor.context_value = context
+        executor.variable_values = values
+        executor.collected_errors = CollectedErrors()
+        executor._relevant_sub_fields = {}
         return executor
 
 

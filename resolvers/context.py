@@ -1,6 +1,6 @@
 """What every use case is given: who asks, the database, the loaders, and the services of the process."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -124,25 +124,34 @@ class Services:
 
 @dataclass(slots=True)
 class Context:
-    """One operation's, or one live event's, surroundings. `address` is the client's, for limits."""
+    """One operation's, or one live event's, surroundings. `find_address` finds the client's, for limits."""
 
     db: Session
     viewer: Viewer | None
     services: Services
     language: str = "en"
-    address: str = ""
+    find_address: Callable[[], str] = str
     # Whether the operation asks what the viewer did with posts.
     reads_marks: bool = False
-    loaders: Loaders = field(init=False)
+    _loaders: Loaders | None = field(init=False, default=None)
     _position: HeadRow | None = field(init=False, default=None)
 
-    def __post_init__(self) -> None:
-        self.loaders = Loaders(self.db, self.viewer_id)
+    @property
+    def loaders(self) -> Loaders:
+        """The operation's loaders, made when the first of them is asked."""
+        if self._loaders is None:
+            self._loaders = Loaders(self.db, self.viewer_id)
+        return self._loaders
 
     @property
     def viewer_id(self) -> int | None:
         """The viewer's account, None when anonymous."""
         return None if self.viewer is None else self.viewer.id
+
+    @property
+    def address(self) -> str:
+        """What attempts of this client are counted by."""
+        return self.find_address()
 
     def require_viewer(self) -> Viewer:
         """The viewer. Raises Unauthenticated when anonymous."""
@@ -162,9 +171,9 @@ class Context:
     async def renew(self) -> None:
         """Forget all that was read: the next live event is resolved on the state of its time."""
         await self.db.release()
-        self.loaders = Loaders(self.db, self.viewer_id)
+        self._loaders = None
         self._position = None
 
     def changed(self) -> None:
         """Forget all that was read, after a mutation changed it."""
-        self.loaders = Loaders(self.db, self.viewer_id)
+        self._loaders = None
