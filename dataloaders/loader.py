@@ -43,10 +43,15 @@ class Loader(Generic[Key, Value]):
     async def load_many(self, keys: Iterable[Key]) -> list[Value]:
         """The values of the keys, in their order. Raises what a batch raised; asking again then reads again."""
         keys = list(keys)
+        values = await self.load_mapping(keys)
+        return [values[key] for key in keys]
+
+    async def load_mapping(self, keys: Iterable[Key]) -> Mapping[Key, Value]:
+        """All that is known by now, these keys' values among it. Raises what a batch raised."""
+        keys = list(keys)
         while missing := [key for key in keys if key not in self._values]:
             await self._read(missing)
-        values = self._values
-        return [values[key] for key in keys]
+        return self._values
 
     def prime(self, values: Mapping[Key, Value]) -> None:
         """Tell the loader values that were read otherwise. What it knows already stays."""

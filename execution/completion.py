@@ -107,7 +107,7 @@ class LeafCompletion(Completion):
         store: Store,
         awaited: bool = False,
     ) -> None:
-        if self.are_complete(values):
+        if self._ready and self.are_complete(values):
             store(list(values))
         else:
             super().complete(run, field, values, spots, store, awaited)

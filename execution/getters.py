@@ -92,11 +92,26 @@ def _batch_of_parents(batch: Callable[..., Any]) -> Getter:
 
 def _batch(call: DirectCall, definition: StrawberryField, schema: GraphQLSchema) -> Getter:
     make_info = batch_info_class(schema)
+    if call.info_name is not None and not call.names:
+        return _batch_with_info(call.function, call.info_name, make_info, definition)
 
     def get(run: "Run", block: "Block", field: "Field") -> Sequence[Any] | None:
         try:
             info = make_info(run, block, field, definition)
             outcome = call(list(block.sources), info, field.arguments(run.executor))
+        except Exception as error:
+            outcome = error
+        return _values(run, block, field, outcome)
+
+    return get
+
+
+def _batch_with_info(
+    batch: Callable[..., Any], info_name: str, make_info: Callable[..., Info], definition: StrawberryField
+) -> Getter:
+    def get(run: "Run", block: "Block", field: "Field") -> Sequence[Any] | None:
+        try:
+            outcome = batch(list(block.sources), **{info_name: make_info(run, block, field, definition)})
         except Exception as error:
             outcome = error
         return _values(run, block, field, outcome)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from dataloaders.entries import ENTRIES
 from dataloaders.posts import columns, posts_with_reposts
-from dataloaders.rows import ID_SHIFT, EntryRow, PostKey, RepostRow
+from dataloaders.rows import ID_SHIFT, EntryRow, PostKey, PostRow, RepostRow
 from resolvers.context import Context, Viewer
 from resolvers.visibility import VisibleEntry, visible_entries
 
@@ -88,10 +88,17 @@ async def home_posts(ctx: Context, home: Home, keys: Iterable[PostKey]) -> Mappi
         return {}
     async with ctx.db.turn() as db:
         rows = await posts_with_reposts(db, wanted, home.actors)
-    ctx.loaders.users.prime({row.author_id: row.author for row in rows})
     # Those that are gone are known to be gone.
-    ctx.loaders.posts.prime({**dict.fromkeys(wanted), **{row.key: row.post for row in rows}})
-    return {row.key: row.reposts for row in rows if row.actor_ids}
+    posts: dict[PostKey, PostRow | None] = dict.fromkeys(wanted)
+    reposts: dict[PostKey, list[RepostRow]] = {}
+    for row in rows:
+        key = row.key
+        posts[key] = row.post
+        if row.actor_ids:
+            reposts[key] = row.reposts
+    ctx.loaders.posts.prime(posts)
+    ctx.loaders.users.prime({row.author_id: row.author for row in rows})
+    return reposts
 
 
 async def admit(ctx: Context, home: Home, entries: Sequence[EntryRow]) -> list[VisibleEntry | None]:

@@ -1,6 +1,6 @@
 """Posts: reading them and their replies, writing and deleting them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -86,18 +86,21 @@ async def answered_by(ctx: Context, posts: Sequence[VisiblePost]) -> list[Visibl
 
 async def viewer_has_liked(ctx: Context, posts: Sequence[VisiblePost]) -> list[bool]:
     """Whether the viewer likes each post."""
-    return [side is not None and side.liked for side in await _viewer_side(ctx, posts)]
+    keys = [post.key for post in posts]
+    side = await _viewer_side(ctx, keys)
+    return [key in side and side[key].liked for key in keys]
 
 
 async def viewer_has_reposted(ctx: Context, posts: Sequence[VisiblePost]) -> list[bool]:
     """Whether the viewer reposted each post."""
-    return [side is not None and side.reposted for side in await _viewer_side(ctx, posts)]
+    keys = [post.key for post in posts]
+    side = await _viewer_side(ctx, keys)
+    return [key in side and side[key].reposted for key in keys]
 
 
-async def _viewer_side(ctx: Context, posts: Sequence[VisiblePost]) -> Sequence[TieRow | None]:
-    if ctx.viewer is None:
-        return [None] * len(posts)
-    return await ctx.loaders.viewer_side.load_many([post.key for post in posts])
+async def _viewer_side(ctx: Context, keys: Sequence[PostKey]) -> Mapping[int | PostKey, TieRow]:
+    """What the viewer did with the posts; nothing when anonymous."""
+    return {} if ctx.viewer is None else await ctx.loaders.viewer_side.load_mapping(keys)
 
 
 def keys_for_author(ctx: Context, posts: Sequence[VisiblePost]) -> list[str | None]:

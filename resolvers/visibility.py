@@ -48,23 +48,26 @@ def why_post_hidden(tie: TieRow | None) -> Hidden | None:
 
 async def ties_to(
     ctx: Context, user_ids: Iterable[int], posts: Sequence[PostKey] = ()
-) -> Mapping[int, TieRow]:
-    """The viewer's ties to accounts, without those that cannot be: of anonymous viewers, and to oneself.
+) -> Mapping[int | PostKey, TieRow]:
+    """The viewer's ties to accounts, by their ids; it may have more than was asked for.
 
-    What the viewer did with the posts is read in the same statement when the operation is going to ask for it.
+    Without those that cannot be: of anonymous viewers, and to oneself. What the viewer did with the posts is read in
+    the same statement when the operation is going to ask for it.
     """
     if ctx.viewer is None:
         return {}
-    others = set(user_ids)
+    others: set[int | PostKey] = set(user_ids)
     others.discard(ctx.viewer.id)
-    keys: list[int | PostKey] = [*others, *posts] if ctx.reads_marks else [*others]
-    return dict(zip(others, await ctx.loaders.viewer_side.load_many(keys), strict=False)) if keys else {}
+    if ctx.reads_marks:
+        others.update(posts)
+    return await ctx.loaders.viewer_side.load_mapping(others)
 
 
 async def _hidden_authors(ctx: Context, ids: Iterable[int], posts: Sequence[PostKey]) -> set[int]:
     """Those of the accounts whose posts are hidden from the viewer."""
-    ties = await ties_to(ctx, ids, posts)
-    return {id for id, tie in ties.items() if why_post_hidden(tie) is not None}
+    asked = set(ids)
+    ties = await ties_to(ctx, asked, posts)
+    return {id for id in asked if why_post_hidden(ties.get(id)) is not None}
 
 
 async def visible_users(ctx: Context, ids: Sequence[int]) -> list[VisibleUser | None]:
