@@ -5,7 +5,7 @@ from typing import Any
 
 from graphql import GraphQLObjectType
 from strawberry.types.base import StrawberryObjectDefinition
-from strawberry.types.cast import get_strawberry_type_cast
+from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 
 # Whether all these objects certainly are of a type; if not, is_type_of must tell.
 Certainty = Callable[[Sequence[Any]], bool]
@@ -21,5 +21,6 @@ def certainty_of(type_: GraphQLObjectType) -> Certainty:
     # Strawberry's own is_type_of says yes to instances of the type's class, unless they were cast to another type.
     classes = {definition.origin}
     return lambda objects: (
-        classes.issuperset(map(type, objects)) and not any(map(get_strawberry_type_cast, objects))
+        classes.issuperset(map(type, objects))
+        and not any([hasattr(one, TYPE_CAST_ATTRIBUTE) for one in objects])
     )

@@ -7,12 +7,12 @@ short, so hidden items neither end it early nor leave holes; both flags are foun
 import base64
 import binascii
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from dataloaders.rows import HIGHEST, LOWEST, Position
 from resolvers.errors import BadInput, InvalidCursor
-from resolvers.ids import url_safe
+from resolvers.ids import url_safe, url_safe_each
 
 Candidate = TypeVar("Candidate")
 Shown = TypeVar("Shown")
@@ -67,6 +67,13 @@ class Source(Protocol[Candidate, ShownOut]):
 def encode_cursor(kind: str, position: Position) -> str:
     """An opaque cursor into lists of this kind (one letter)."""
     return url_safe(kind.encode() + _POSITION.pack(*position))
+
+
+def encode_cursors(kind: str, positions: Iterable[Position]) -> list[str]:
+    """The cursors of many positions."""
+    letter = kind.encode()
+    values = [value for position in positions for value in (letter, *position)]
+    return url_safe_each("", "cqqx", 23, values)
 
 
 def decode_cursor(kind: str, text: str) -> Position:

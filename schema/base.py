@@ -10,7 +10,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 from execution import attribute_field, batch_field
 from resolvers.context import Context
-from resolvers.paging import Item, Page, encode_cursor
+from resolvers.paging import Item, Page, encode_cursor, encode_cursors
 
 Row = TypeVar("Row")
 Info = strawberry.Info[Context, None]
@@ -138,6 +138,6 @@ class Edge(Protocol):
     kind: str
 
 
-def cursors_of(edges: Iterable[Edge]) -> list[str]:
-    """The edges' cursors."""
-    return [encode_cursor(edge.kind, edge.item.position) for edge in edges]
+def cursors_of(edges: Sequence[Edge]) -> list[str]:
+    """The cursors of edges in lists of one kind."""
+    return encode_cursors(edges[0].kind, [edge.item.position for edge in edges])

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, cast
 
 import strawberry
 
 from execution import batch_field
 from resolvers import posts as writing
-from resolvers.ids import post_gid, time_of
+from resolvers.ids import post_gids, times_of
 from resolvers.paging import Item, Page
 from resolvers.visibility import VisiblePost
 from schema.base import ID, After, First, Info, Moment, Node, PageInfo, cursors_of, rows_of, stored
@@ -49,7 +49,7 @@ class Post(Node):
     @batch_field(description=ID)
     @staticmethod
     def id(posts: "Sequence[Post]") -> list[strawberry.ID]:
-        return [strawberry.ID(post_gid(post.row.key)) for post in posts]
+        return cast(list[strawberry.ID], post_gids([post.row.key for post in posts]))
 
     @batch_field(description="Which way a client must lay the text out. Mentions, URLs and # do not count.")
     @staticmethod
@@ -59,7 +59,7 @@ class Post(Node):
     @batch_field(description="When it was posted.")
     @staticmethod
     def created_at(posts: "Sequence[Post]") -> list[Moment]:
-        return [Moment(time_of(post.row.id)) for post in posts]
+        return cast(list[Moment], times_of(post.row.id for post in posts))
 
     @batch_field(
         description="Whether it is a reply. True for ever, also when what it answers was deleted or may not be seen."

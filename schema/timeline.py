@@ -1,14 +1,15 @@
 """Timelines: entries, and their pages."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import strawberry
 
 from execution import batch_field
 from resolvers import timelines
-from resolvers.ids import entry_gid, time_of
+from resolvers.ids import entry_gids, times_of
 from resolvers.live import page_cursor
-from resolvers.paging import Page, encode_cursor
+from resolvers.paging import Page, encode_cursors
 from resolvers.visibility import VisibleEntry
 from schema.base import ID, Info, Moment, Node, PageInfo, rows_of
 from schema.post import Post
@@ -28,7 +29,7 @@ class TimelineEntry(Node):
     @batch_field(description=ID)
     @staticmethod
     def id(entries: "Sequence[TimelineEntry]") -> list[strawberry.ID]:
-        return [strawberry.ID(entry_gid(entry.row.row.key)) for entry in entries]
+        return cast(list[strawberry.ID], entry_gids([entry.row.row.key for entry in entries]))
 
     @batch_field(description="The post that came in.")
     @staticmethod
@@ -38,7 +39,7 @@ class TimelineEntry(Node):
     @batch_field(description="When it was posted or reposted.")
     @staticmethod
     def entered_at(entries: "Sequence[TimelineEntry]") -> list[Moment]:
-        return [Moment(time_of(entry.row.row.id)) for entry in entries]
+        return cast(list[Moment], times_of(entry.row.row.id for entry in entries))
 
     @batch_field(description="Who reposted it. Null when the entry is the post itself.")
     @staticmethod
@@ -54,7 +55,7 @@ class TimelineEdge:
     @batch_field(description="This place in the timeline, for `after` and `before`.")
     @staticmethod
     def cursor(edges: "Sequence[TimelineEdge]") -> list[str]:
-        return [encode_cursor(edge.kind, timelines.position_of(edge.row.row)) for edge in edges]
+        return encode_cursors(edges[0].kind, [timelines.position_of(edge.row.row) for edge in edges])
 
     @batch_field(
         description=(

@@ -1,13 +1,13 @@
 """Accounts and lists of them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import strawberry
 
 from execution import batch_field
 from resolvers import users as accounts
-from resolvers.ids import time_of, user_gid
+from resolvers.ids import times_of, user_gids
 from resolvers.paging import Item, Page
 from resolvers.visibility import VisibleUser
 from schema.base import ID, After, First, Info, Moment, Node, PageInfo, cursors_of, rows_of, stored
@@ -45,12 +45,12 @@ class User(Node):
     @batch_field(description=ID)
     @staticmethod
     def id(users: "Sequence[User]") -> list[strawberry.ID]:
-        return [strawberry.ID(user_gid(user.row.id)) for user in users]
+        return cast(list[strawberry.ID], user_gids([user.row.id for user in users]))
 
     @batch_field(description="When they signed up.")
     @staticmethod
     def created_at(users: "Sequence[User]") -> list[Moment]:
-        return [Moment(time_of(user.row.id)) for user in users]
+        return cast(list[Moment], times_of(user.row.id for user in users))
 
     @batch_field(description="Whether the viewer follows this account.")
     @staticmethod

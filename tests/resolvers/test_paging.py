@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataloaders.rows import HIGHEST, EntryKey, PostKey
-from dataloaders.slices import Position
+from dataloaders.rows import HIGHEST, EntryKey, Position, PostKey
 from resolvers import ids
 from resolvers.errors import BadInput, InvalidCursor
 from resolvers.paging import PageRequest, decode_cursor, encode_cursor, page_request
