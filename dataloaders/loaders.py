@@ -6,7 +6,7 @@ from dataloaders.loader import Loader
 from dataloaders.rows import (
     EntryKey,
     EntryRow,
-    PostKey,
+    Pair,
     PostRow,
     SlicedPostRow,
     SlicedUserRow,
@@ -27,14 +27,14 @@ class Loaders:
         self.users: Loader[int, UserRow | None] = Loader(session, users.users_by_ids)
         self.user_ids: Loader[str, int | None] = Loader(session, users.user_ids_by_handles)
         # Of accounts by id and of posts by key: one statement for both.
-        self.viewer_side: Loader[int | PostKey, TieRow] = Loader(
+        self.viewer_side: Loader[int | Pair, TieRow] = Loader(
             session, lambda db, keys: ties.viewer_side(db, viewer, keys)
         )
         self.followed_by: Loader[int, list[int]] = Loader(session, ties.followed_by)
         self.followers: Loader[Slice, list[SlicedUserRow]] = Loader(session, ties.followers)
         self.following: Loader[Slice, list[SlicedUserRow]] = Loader(session, ties.following)
         know_users = self.users.prime
-        self.posts: Loader[PostKey, PostRow | None] = Loader(
+        self.posts: Loader[Pair, PostRow | None] = Loader(
             session, lambda db, keys: posts.posts_by_keys(db, keys, know_users)
         )
         self.replies: Loader[Slice, list[SlicedPostRow]] = Loader(session, posts.replies)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from dataloaders.database import Statements
-from dataloaders.rows import AuthoredPostRow, PostKey, PostRow, SlicedPostRow, UserRow
+from dataloaders.rows import AuthoredPostRow, Pair, PostRow, SlicedPostRow, UserRow
 from dataloaders.slices import Slice, read_slices
 from sql import load
 
@@ -16,19 +16,19 @@ def columns(keys: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
 
 
 async def posts_with_reposts(
-    db: Statements, keys: Sequence[PostKey], actor_ids: Sequence[int]
+    db: Statements, keys: Sequence[Pair], actor_ids: Sequence[int]
 ) -> list[AuthoredPostRow]:
     """Those of the posts that were not deleted, with their authors and their reposts by these accounts."""
     return await db.many(AuthoredPostRow, POSTS["posts_by_keys"], *columns(keys), actor_ids)
 
 
 async def posts_by_keys(
-    db: Statements, keys: Sequence[PostKey], know_users: Callable[[Mapping[int, UserRow]], None]
+    db: Statements, keys: Sequence[Pair], know_users: Callable[[Mapping[int, UserRow]], None]
 ) -> list[PostRow | None]:
     """Posts that were not deleted, in the order asked. Their authors come along, and are told to `know_users`."""
     rows = await posts_with_reposts(db, keys, ())
     know_users({row.author_id: row.author for row in rows})
-    found = {row.key: row.post for row in rows}
+    found: dict[Pair, PostRow] = {row[:2]: row.post for row in rows}
     return [found.get(key) for key in keys]
 
 

@@ -5,7 +5,7 @@ Rows are tuples underneath, so building one from a record costs one allocation.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 # The moment from which ids count; see new_id() in the first migration.
 ID_EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
@@ -37,6 +37,11 @@ def id_at(moment: datetime) -> int:
 def id_span(span: timedelta) -> int:
     """By how much ids differ that lie this far apart."""
     return (span // timedelta(microseconds=1)) << ID_SHIFT
+
+
+# A PostKey or EntryKey as its two parts: the first columns of a post, the third and fourth of an entry. Equal to the
+# key, and taken from a row without a call: a page looks up hundreds.
+Pair: TypeAlias = tuple[int, int]
 
 
 class Position(NamedTuple):

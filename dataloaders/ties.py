@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from dataloaders.database import Statements
 from dataloaders.posts import columns
-from dataloaders.rows import IdsRow, PostKey, SlicedUserRow, TieRow
+from dataloaders.rows import IdsRow, Pair, SlicedUserRow, TieRow
 from dataloaders.slices import Slice, read_slices
 from sql import Query, load
 
 TIES = load("ties")
 
 
-async def viewer_side(db: Statements, viewer_id: int, keys: Sequence[int | PostKey]) -> list[TieRow]:
+async def viewer_side(db: Statements, viewer_id: int, keys: Sequence[int | Pair]) -> list[TieRow]:
     """What the viewer has to do with accounts, by their ids, and with posts, by their keys, in the order asked."""
     posts = [key for key in keys if isinstance(key, tuple)]
     users = [key for key in keys if not isinstance(key, tuple)]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from dataloaders.entries import ENTRIES
 from dataloaders.posts import columns, posts_with_reposts
-from dataloaders.rows import ID_SHIFT, EntryRow, PostKey, PostRow, RepostRow
+from dataloaders.rows import ID_SHIFT, EntryRow, Pair, PostKey, PostRow, RepostRow
 from resolvers.context import Context, Viewer
 from resolvers.visibility import VisibleEntry, visible_entries
 
@@ -81,7 +81,7 @@ async def home_reposts(ctx: Context, home: Home, keys: Iterable[PostKey]) -> dic
     return found
 
 
-async def home_posts(ctx: Context, home: Home, keys: Iterable[PostKey]) -> Mapping[PostKey, list[RepostRow]]:
+async def home_posts(ctx: Context, home: Home, keys: Iterable[Pair]) -> Mapping[Pair, list[RepostRow]]:
     """The reposts of the posts by the home's accounts, read together with the posts, which the loaders know then."""
     wanted = sorted(set(keys))
     if not wanted:
@@ -89,10 +89,10 @@ async def home_posts(ctx: Context, home: Home, keys: Iterable[PostKey]) -> Mappi
     async with ctx.db.turn() as db:
         rows = await posts_with_reposts(db, wanted, home.actors)
     # Those that are gone are known to be gone.
-    posts: dict[PostKey, PostRow | None] = dict.fromkeys(wanted)
-    reposts: dict[PostKey, list[RepostRow]] = {}
+    posts: dict[Pair, PostRow | None] = dict.fromkeys(wanted)
+    reposts: dict[Pair, list[RepostRow]] = {}
     for row in rows:
-        key = row.key
+        key = row[:2]
         posts[key] = row.post
         if row.actor_ids:
             reposts[key] = row.reposts
@@ -113,13 +113,11 @@ async def admit(ctx: Context, home: Home, entries: Sequence[EntryRow]) -> list[V
             or reply_comes_in(entry.actor_id, entry.reply_to_author_id, home)
         )
     ]
-    reposts = await home_posts(ctx, home, [entry.post_key for entry in fitting])
+    reposts = await home_posts(ctx, home, [entry[2:4] for entry in fitting])
     shown = {
         (entry.row.actor_id, entry.row.id): entry
         for entry in await visible_entries(ctx, fitting)
         if entry is not None
-        and not (
-            entry.row.is_repost and repost_is_covered(entry.row, home, reposts.get(entry.row.post_key, ()))
-        )
+        and not (entry.row.is_repost and repost_is_covered(entry.row, home, reposts.get(entry.row[2:4], ())))
     }
     return [shown.get((entry.actor_id, entry.id)) for entry in entries]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
-from dataloaders.rows import EntryKey, PostKey, time_of, times_of
+from dataloaders.rows import EntryKey, Pair, PostKey, time_of, times_of
 
 __all__ = [
     "GlobalId",
@@ -43,12 +43,12 @@ def user_gids(ids: Sequence[int]) -> list[str]:
     return url_safe_each("u", "qx", 11, ids)
 
 
-def post_gids(keys: Sequence[PostKey]) -> list[str]:
+def post_gids(keys: Sequence[Pair]) -> list[str]:
     """The global IDs of posts."""
     return url_safe_each("p", "qqxx", 22, list(chain.from_iterable(keys)))
 
 
-def entry_gids(keys: Sequence[EntryKey]) -> list[str]:
+def entry_gids(keys: Sequence[Pair]) -> list[str]:
     """The global IDs of timeline entries."""
     return url_safe_each("e", "qqxx", 22, list(chain.from_iterable(keys)))
 

@@ -11,6 +11,7 @@ from dataloaders.rows import (
     EntryRow,
     IdRow,
     KeyedPostRow,
+    Pair,
     Position,
     PostKey,
     PostRow,
@@ -86,19 +87,19 @@ async def answered_by(ctx: Context, posts: Sequence[VisiblePost]) -> list[Visibl
 
 async def viewer_has_liked(ctx: Context, posts: Sequence[VisiblePost]) -> list[bool]:
     """Whether the viewer likes each post."""
-    keys = [post.key for post in posts]
+    keys = [post[:2] for post in posts]
     side = await _viewer_side(ctx, keys)
     return [key in side and side[key].liked for key in keys]
 
 
 async def viewer_has_reposted(ctx: Context, posts: Sequence[VisiblePost]) -> list[bool]:
     """Whether the viewer reposted each post."""
-    keys = [post.key for post in posts]
+    keys = [post[:2] for post in posts]
     side = await _viewer_side(ctx, keys)
     return [key in side and side[key].reposted for key in keys]
 
 
-async def _viewer_side(ctx: Context, keys: Sequence[PostKey]) -> Mapping[int | PostKey, TieRow]:
+async def _viewer_side(ctx: Context, keys: Sequence[Pair]) -> Mapping[int | Pair, TieRow]:
     """What the viewer did with the posts; nothing when anonymous."""
     return {} if ctx.viewer is None else await ctx.loaders.viewer_side.load_mapping(keys)
 

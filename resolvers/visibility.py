@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, NewType
 
-from dataloaders.rows import EntryKey, EntryRow, PostKey, PostRow, TieRow, UserRow
+from dataloaders.rows import EntryKey, EntryRow, Pair, PostKey, PostRow, TieRow, UserRow
 from resolvers.context import Context, Viewer
 
 # Made only in this file.
@@ -47,8 +47,8 @@ def why_post_hidden(tie: TieRow | None) -> Hidden | None:
 
 
 async def ties_to(
-    ctx: Context, user_ids: Iterable[int], posts: Sequence[PostKey] = ()
-) -> Mapping[int | PostKey, TieRow]:
+    ctx: Context, user_ids: Iterable[int], posts: Sequence[Pair] = ()
+) -> Mapping[int | Pair, TieRow]:
     """The viewer's ties to accounts, by their ids; it may have more than was asked for.
 
     Without those that cannot be: of anonymous viewers, and to oneself. What the viewer did with the posts is read in
@@ -56,14 +56,14 @@ async def ties_to(
     """
     if ctx.viewer is None:
         return {}
-    others: set[int | PostKey] = set(user_ids)
+    others: set[int | Pair] = set(user_ids)
     others.discard(ctx.viewer.id)
     if ctx.reads_marks:
         others.update(posts)
     return await ctx.loaders.viewer_side.load_mapping(others)
 
 
-async def _hidden_authors(ctx: Context, ids: Iterable[int], posts: Sequence[PostKey]) -> set[int]:
+async def _hidden_authors(ctx: Context, ids: Iterable[int], posts: Sequence[Pair]) -> set[int]:
     """Those of the accounts whose posts are hidden from the viewer."""
     asked = set(ids)
     ties = await ties_to(ctx, asked, posts)
@@ -105,7 +105,7 @@ async def visible_entries(ctx: Context, rows: Sequence[EntryRow]) -> list[Visibl
     """The entries whose post may be seen and whose actor is not hidden either, in the order given."""
     if not rows:
         return []
-    keys = [row.post_key for row in rows]
+    keys = [row[2:4] for row in rows]
     # Of authors and actors at once: who brought a post in costs no statement of its own.
     people = [row.actor_id for row in rows] + [row.post_author_id for row in rows]
     hidden = await _hidden_authors(ctx, people, keys)

@@ -49,7 +49,7 @@ class Post(Node):
     @batch_field(description=ID)
     @staticmethod
     def id(posts: "Sequence[Post]") -> list[strawberry.ID]:
-        return cast(list[strawberry.ID], post_gids([post.row.key for post in posts]))
+        return cast(list[strawberry.ID], post_gids([post.row[:2] for post in posts]))
 
     @batch_field(description="Which way a client must lay the text out. Mentions, URLs and # do not count.")
     @staticmethod

@@ -29,7 +29,7 @@ class TimelineEntry(Node):
     @batch_field(description=ID)
     @staticmethod
     def id(entries: "Sequence[TimelineEntry]") -> list[strawberry.ID]:
-        return cast(list[strawberry.ID], entry_gids([entry.row.row.key for entry in entries]))
+        return cast(list[strawberry.ID], entry_gids([entry.row.row[:2] for entry in entries]))
 
     @batch_field(description="The post that came in.")
     @staticmethod
@@ -55,7 +55,7 @@ class TimelineEdge:
     @batch_field(description="This place in the timeline, for `after` and `before`.")
     @staticmethod
     def cursor(edges: "Sequence[TimelineEdge]") -> list[str]:
-        return encode_cursors(edges[0].kind, [timelines.position_of(edge.row.row) for edge in edges])
+        return encode_cursors(edges[0].kind, [edge.row.row.position for edge in edges])
 
     @batch_field(
         description=(
