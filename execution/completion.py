@@ -55,9 +55,7 @@ class Completion:
         """Give the completed values to `store`. With `awaited` an awaitable among them is a value like any other."""
         kinds = [kind_of(type_) for type_ in set(map(type, values))]
         if Kind.AWAITABLE in kinds and not awaited:
-            run.later(
-                run.settled(values), lambda settled: self.complete(run, field, settled, spots, store, True)
-            )
+            run.later_settled(values, lambda settled: self.complete(run, field, settled, spots, store, True))
             return
         if Kind.ERROR not in kinds and Kind.NULL not in kinds:
             self.complete_present(run, field, values, spots, store)

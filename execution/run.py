@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from inspect import CORO_CREATED, getcoroutinestate, iscoroutine
 from typing import Any, NamedTuple
 
 from graphql import GraphQLObjectType, GraphQLResolveInfo
@@ -40,6 +41,8 @@ class Job(NamedTuple):
 
     awaitable: Awaitable[Any]
     finish: Callable[[Any], None]
+    # What the awaitable awaits in turn.
+    values: Sequence[Any] = ()
 
 
 class Run:
@@ -50,7 +53,8 @@ class Run:
         self.failures: list[Failure] = []
         self._blocks: deque[Block] = deque()
         self._jobs: list[Job] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        # Tasks under way, each with the job that it was made for.
+        self._tasks: dict[asyncio.Task[None], Job] = {}
         self._broken: list[asyncio.Task[None]] = []
 
     def begin(self, selection: Selection) -> Block:
@@ -87,23 +91,36 @@ class Run:
                 await self._give_up()
 
     async def _work(self, jobs: list[Job]) -> None:
-        # One job is done here, so that a chain of them needs no task.
-        while jobs:
-            for job in jobs[1:]:
-                task = asyncio.create_task(self._work([job]))
-                self._tasks.add(task)
-                task.add_done_callback(self._ended)
-            job = jobs[0]
+        """Do these jobs, one after the other for as long as none of them has to wait; then all at once."""
+        waiting = deque(jobs)
+        while waiting:
+            job = waiting.popleft()
+            # Runs as soon as the job lets others run. Many do not: what they ask for was read before.
+            share = asyncio.get_running_loop().call_soon(self._share, waiting) if waiting else None
             try:
                 outcome = await job.awaitable
             except Exception as error:
                 outcome = error
+            except BaseException:
+                for left in waiting:
+                    _close(left)
+                raise
+            finally:
+                if share is not None:
+                    share.cancel()
             job.finish(outcome)
-            jobs = self.advance()
+            waiting.extend(self.advance())
+
+    def _share(self, waiting: deque[Job]) -> None:
+        while waiting:
+            job = waiting.popleft()
+            task = asyncio.create_task(self._work([job]))
+            self._tasks[task] = job
+            task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Note a task that ended with what is no field's failure: the caller must get it."""
-        self._tasks.discard(task)
+        _close(self._tasks.pop(task))  # its task may have been cancelled before it began
         if task.cancelled() or task.exception() is not None:
             self._broken.append(task)
 
@@ -150,10 +167,14 @@ class Run:
         """Await this, then give its outcome to `finish`: its value, or the exception it raised."""
         self._jobs.append(Job(awaitable, finish))
 
+    def later_settled(self, values: Sequence[Any], finish: Callable[[list[Any]], None]) -> None:
+        """Give the values to `finish` when each awaitable among them has become its value, or what it raised."""
+        self._jobs.append(Job(self.settled(values), finish, values))
+
     def when_settled(self, values: list[Any], finish: Callable[[list[Any]], None]) -> None:
         """Give the values to `finish`, with what must be awaited replaced by its outcome."""
         if any(kind_of(kind) is Kind.AWAITABLE for kind in set(map(type, values))):
-            self.later(self.settled(values), finish)
+            self.later_settled(values, finish)
         else:
             finish(values)
 
@@ -186,6 +207,13 @@ class Run:
     def fail(self, error: Exception, field: Field, spots: Spots, index: int, late: bool = False) -> None:
         """Something was raised at this spot."""
         self.failures.append(Failure(error, field.nodes, spots, index, late))
+
+
+def _close(job: Job) -> None:
+    """End what will never be awaited."""
+    for value in (job.awaitable, *job.values):
+        if iscoroutine(value) and getcoroutinestate(value) == CORO_CREATED:
+            value.close()
 
 
 def _fill(results: list[dict[str, Any]], key: str, column: Sequence[Any]) -> None:

@@ -203,14 +203,18 @@ async def test_a_chain_of_waiting_fields_needs_no_task_at_all(monkeypatch: pytes
     assert await tasks_of("{ c { c { c { a } } } }", monkeypatch) == 0
 
 
-async def test_a_waiting_list_needs_a_task_for_each_item_and_a_second_field_one(
+async def test_fields_that_need_not_wait_need_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await tasks_of("{ a b c { a b } }", monkeypatch) == 0
+
+
+async def test_a_waiting_list_needs_a_task_for_each_item_and_a_second_waiting_field_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert await tasks_of("{ a b }", monkeypatch) == 1
+    assert await tasks_of("{ a b }", monkeypatch, turns=1) == 1
     assert await tasks_of("{ list { a } }", monkeypatch) == 5
 
 
-async def tasks_of(text: str, monkeypatch: pytest.MonkeyPatch) -> int:
+async def tasks_of(text: str, monkeypatch: pytest.MonkeyPatch, turns: int = 0) -> int:
     made = []
     loop = asyncio.get_running_loop()
     create = loop.create_task
@@ -220,6 +224,8 @@ async def tasks_of(text: str, monkeypatch: pytest.MonkeyPatch) -> int:
         return create(*arguments, **words)
 
     async def number(info: object) -> int:
+        for _ in range(turns):
+            await asyncio.sleep(0)
         return 1
 
     async def person(info: object) -> dict[str, Any]:
