@@ -81,6 +81,7 @@ class Document:
 
     def __init__(self, text: str, node: DocumentNode) -> None:
         self._node = node
+        # Told from the text alone: a false alarm costs a little, and marks that were missed are read when asked for.
         self.reads_position = "liveCursor" in text
         self.reads_marks = "viewerHas" in text
         self._operations: dict[str | None, PreparedOperation] = {}

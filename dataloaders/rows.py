@@ -15,7 +15,7 @@ LOWEST = -1
 HIGHEST = 2**63 - 1
 
 
-# A named tuple at a third of the price of calling its class; keys are made by the hundred for one page.
+# A named tuple at about half the price of calling its class; keys are made by the hundred for one page.
 _new = tuple.__new__
 
 
@@ -247,6 +247,7 @@ class EntryRow(NamedTuple):
 
     @property
     def position(self) -> Position:
+        """Where the entry stands in every timeline that has it."""
         return _new(Position, (self.id, self.actor_id))
 
     @property

@@ -39,6 +39,7 @@ from execution.getters import Getter, getter_of
 
 AnyExecutor: TypeAlias = "Executor[Any]"
 
+# Types whose values no resolver can change.
 UNCHANGING = {str, int, float, bool, type(None)}
 # Variants that one plan keeps; an operation with more switches in use is compiled again now and then.
 MAX_VARIANTS = 16

@@ -38,7 +38,7 @@ class PublicEntries:
         self._ctx = ctx
 
     def position(self, entry: EntryRow) -> Position:
-        return position_of(entry)
+        return entry.position
 
     async def fetch(self, start: Position, down: bool, limit: int) -> list[EntryRow]:
         query = ENTRIES["public_entries_down" if down else "public_entries_up"]
@@ -70,11 +70,6 @@ async def reposters_of(ctx: Context, entries: Sequence[VisibleEntry]) -> list[Vi
     wanted = [entry.row.actor_id for entry in entries if entry.row.is_repost]
     found = dict(zip(wanted, await visible_users(ctx, wanted), strict=True))
     return [found[entry.row.actor_id] if entry.row.is_repost else None for entry in entries]
-
-
-def position_of(entry: EntryRow) -> Position:
-    """Where the entry stands in every timeline that has it."""
-    return entry.position
 
 
 def sort_key(entry: EntryRow) -> str:

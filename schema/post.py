@@ -24,7 +24,7 @@ class TextDirection(Enum):
     )
 
 
-# By how it is stored; calling the enum costs ten times as much.
+# By how it is stored, so that the enum need not be called for each post.
 DIRECTIONS: dict[str, TextDirection] = {direction.name: direction for direction in TextDirection}
 
 
