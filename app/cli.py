@@ -101,6 +101,27 @@ def dump_schema() -> None:
             _stop(str(error))
 
 
+documents = typer.Typer(name="documents", help="The documents that this server trusts.", no_args_is_help=True)
+cli.add_typer(documents)
+
+
+@documents.command("import")
+def import_documents(
+    file: Annotated[Path, typer.Argument(help="A manifest of Apollo, Relay or graphql-codegen (JSON).")],
+) -> None:
+    """Trust the documents of a manifest; what is trusted stays. All are imported, or none."""
+    from app.documents import manifests
+
+    try:
+        found = manifests.read(file)
+        manifests.check(found)
+        with _database() as (_, dsn):
+            new = _run(manifests.trust(dsn, found))
+    except manifests.ManifestRefused as error:
+        _stop(str(error))
+    typer.echo(f"{len(found)} documents are trusted, {new} of them were not before")
+
+
 @contextmanager
 def _database(*, migrated: bool = True) -> "Iterator[tuple[Settings, str]]":
     """Settings and where the database is: DATABASE_URL, or the embedded one of the data folder.

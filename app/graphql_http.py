@@ -1,5 +1,6 @@
 """GraphQL over HTTP: POST with JSON, GET for queries. Every answer is JSON with a request id."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -9,8 +10,10 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from app.auth import BadToken, Door
+from app.documents.documents import Operation
 from app.logs import new_request_id
-from app.operations import Operation, RequestRefused, decode, encode, prepare, refused, run, tell_exception
+from app.operations import Operations, decode, encode, tell_exception
+from app.refusals import RequestRefused, refused
 
 JSON = b"application/json; charset=utf-8"
 
@@ -18,8 +21,8 @@ JSON = b"application/json; charset=utf-8"
 class GraphQLHttp:
     """The ASGI application behind /graphql for HTTP."""
 
-    def __init__(self, door: Door, *, max_body_bytes: int) -> None:
-        self._door = door
+    def __init__(self, door: Door, operations: Operations, *, max_body_bytes: int) -> None:
+        self._door, self._operations = door, operations
         self._max_body = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -27,11 +30,15 @@ class GraphQLHttp:
         extra: list[tuple[bytes, bytes]] = []
         try:
             headers = Headers(scope=scope)
-            operation = prepare(await self._request(scope, headers, receive))
+            peer = scope["client"][0] if scope.get("client") else None
+            operation = await self._operations.prepare(
+                await self._request(scope, headers, receive), partial(self._door.address, headers, peer)
+            )
             self._check_kind(scope["method"], operation)
             viewer = self._door.viewer(headers.get("authorization"))
-            peer = scope["client"][0] if scope.get("client") else None
-            payload = await run(operation, self._door.context(viewer, headers, peer), request_id)
+            payload = await self._operations.run(
+                operation, self._door.context(viewer, headers, peer), request_id
+            )
             status = _status(payload)
         except RequestRefused as refusal:
             payload, status = refusal.body, refusal.status
@@ -118,7 +125,9 @@ class GraphQLHttp:
 def _from_query(query_string: bytes) -> object:
     try:
         values = dict(parse_qsl(query_string.decode("ascii"), strict_parsing=False, max_num_fields=20))
-        variables = decode(values["variables"]) if values.get("variables") else None
+        variables, extensions = (
+            decode(values[name]) if values.get(name) else None for name in ("variables", "extensions")
+        )
     except ValueError as error:
         raise refused(
             HTTPStatus.BAD_REQUEST, "BAD_USER_INPUT", "The query string cannot be read; 'variables' is JSON."
@@ -127,6 +136,10 @@ def _from_query(query_string: bytes) -> object:
         "query": values.get("query"),
         "operationName": values.get("operationName") or None,
         "variables": variables,
+        "extensions": extensions,
+        "documentId": values.get("documentId"),
+        "doc_id": values.get("doc_id"),
+        "id": values.get("id"),
     }
 
 

@@ -6,6 +6,7 @@ Source: enisdenjo/graphql-ws, PROTOCOL.md. The older subprotocol "graphql-ws" is
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing, suppress
+from functools import partial
 from typing import Any, cast
 
 import structlog
@@ -16,9 +17,11 @@ from starlette.websockets import WebSocketDisconnect
 
 from app import metrics
 from app.auth import BadToken, Door
+from app.documents.documents import Operation
 from app.live import LiveHub
 from app.logs import new_request_id
-from app.operations import Operation, RequestRefused, decode, encode, prepare, run, stream, tell_exception
+from app.operations import Operations, decode, encode, tell_exception
+from app.refusals import RequestRefused
 from resolvers.context import Viewer
 from resolvers.errors import TooSlow
 
@@ -47,8 +50,8 @@ class Closed(Exception):
 class GraphQLWebSocket:
     """The ASGI application behind /graphql for WebSockets."""
 
-    def __init__(self, door: Door, hub: LiveHub) -> None:
-        self._door, self._hub = door, hub
+    def __init__(self, door: Door, operations: Operations, hub: LiveHub) -> None:
+        self._door, self._runner, self._hub = door, operations, hub
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
@@ -60,7 +63,7 @@ class GraphQLWebSocket:
         await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
         metrics.SOCKETS.inc()
         try:
-            await Connection(self._door, self._hub, scope, receive, send).run()
+            await Connection(self._door, self._runner, self._hub, scope, receive, send).run()
         finally:
             metrics.SOCKETS.dec()
 
@@ -68,8 +71,11 @@ class GraphQLWebSocket:
 class Connection:
     """One socket: its viewer, and its running operations."""
 
-    def __init__(self, door: Door, hub: LiveHub, scope: Scope, receive: Receive, send: Send) -> None:
-        self._door, self._hub, self._receive, self._send = door, hub, receive, send
+    def __init__(
+        self, door: Door, operations: Operations, hub: LiveHub, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self._door, self._runner, self._hub = door, operations, hub
+        self._receive, self._send = receive, send
         self._headers = Headers(scope=scope)
         self._peer: str | None = scope["client"][0] if scope.get("client") else None
         self._viewer: Viewer | None = None
@@ -228,7 +234,9 @@ class Connection:
         request_id = new_request_id()
         try:
             try:
-                operation = prepare(payload)
+                operation = await self._runner.prepare(
+                    payload, partial(self._door.address, self._headers, self._peer)
+                )
                 if operation.kind is OperationType.SUBSCRIPTION:
                     await self._stream(id, operation, request_id)
                     return
@@ -239,7 +247,7 @@ class Connection:
                     self._close(4403, SESSION_OVER)
                     return
                 context = self._door.context(self._viewer, self._headers, self._peer)
-                result = await run(operation, context, request_id)
+                result = await self._runner.run(operation, context, request_id)
                 await self._answer(id, "next", result)
                 await self._answer(id, "complete")
             except RequestRefused as refusal:
@@ -250,7 +258,9 @@ class Connection:
     async def _stream(self, id: str, operation: Operation, request_id: str) -> None:
         context = self._door.context(self._viewer, self._headers, self._peer)
         try:
-            payloads = cast(AsyncGenerator[dict[str, Any], None], stream(operation, context, request_id))
+            payloads = cast(
+                AsyncGenerator[dict[str, Any], None], self._runner.stream(operation, context, request_id)
+            )
             async with aclosing(payloads):
                 async for payload in payloads:
                     # However long sending takes, it holds no connection of the pool.

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from app import demo, health
+from app.documents.nursery import Nursery
 from app.graphiql.routes import graphiql_routes
 from app.logs import configure_logs
 from app.parts import Parts, started, token_keys
@@ -37,8 +38,9 @@ class GraphQLEndpoint:
 class Application:
     """Holds the parts between the lifespan and the routes."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, nursery: Nursery | None = None) -> None:
         self.settings = settings
+        self._nursery = nursery
         self._parts: Parts | None = None
 
     @property
@@ -52,7 +54,7 @@ class Application:
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """Start everything, stop it in the opposite order."""
         async with AsyncExitStack() as stack:
-            self._parts = await started(self.settings, stack)
+            self._parts = await started(self.settings, stack, self._nursery)
             log.info("serving")
             try:
                 yield
@@ -90,9 +92,9 @@ class _Maydan(Starlette):
             await super().__call__(scope, receive, send)
 
 
-def create_application(settings: Settings) -> tuple[Application, Starlette]:
-    """The application, and its ASGI form."""
-    application = Application(settings)
+def create_application(settings: Settings, nursery: Nursery | None = None) -> tuple[Application, Starlette]:
+    """The application, and its ASGI form. Several in one process may share a nursery."""
+    application = Application(settings, nursery)
     asgi = _Maydan(
         routes=application.routes(),
         lifespan=application.lifespan,

@@ -6,9 +6,15 @@ from datetime import timedelta
 from ipaddress import ip_network
 
 from app.auth import Door
+from app.documents.documents import Documents
+from app.documents.examiner import Examiner
+from app.documents.nursery import Nursery
+from app.documents.persisted import PersistedDocuments
 from app.graphql_http import GraphQLHttp
 from app.graphql_ws import GraphQLWebSocket
 from app.live import LiveHub
+from app.live.texts import SharedTexts
+from app.operations import Operations
 from app.passwords import Passwords
 from app.refresh import RefreshTokens
 from app.settings import Settings
@@ -48,8 +54,8 @@ def access_tokens(settings: Settings) -> AccessTokens:
     return AccessTokens(token_keys(settings), issuer=settings.public_url or ISSUER, lifetime=lifetime)
 
 
-async def started(settings: Settings, stack: AsyncExitStack) -> Parts:
-    """The parts, running until the stack is unwound."""
+async def started(settings: Settings, stack: AsyncExitStack, nursery: Nursery | None = None) -> Parts:
+    """The parts, running until the stack is unwound. `nursery`: where examiners come from, when others use it too."""
     assert settings.database_url is not None
     assert settings.redis_url is not None
     database = await stack.enter_async_context(
@@ -71,6 +77,7 @@ async def started(settings: Settings, stack: AsyncExitStack) -> Parts:
         refresh_lifetime=timedelta(days=settings.refresh_token_days),
         limits=settings.limits,
     )
+    operations = await _operations(settings, stack, database, nursery or stack.enter_context(Nursery()))
     proxies = [ip_network(text, strict=False) for text in settings.trusted_proxies]
     door = Door(database, services, tokens, hub.is_revoked, proxies)
     return Parts(
@@ -78,6 +85,21 @@ async def started(settings: Settings, stack: AsyncExitStack) -> Parts:
         database,
         hub,
         door,
-        GraphQLHttp(door, max_body_bytes=settings.max_body_bytes),
-        GraphQLWebSocket(door, hub),
+        GraphQLHttp(door, operations, max_body_bytes=settings.max_body_bytes),
+        GraphQLWebSocket(door, operations, hub),
     )
+
+
+async def _operations(
+    settings: Settings, stack: AsyncExitStack, database: Database, nursery: Nursery
+) -> Operations:
+    assert settings.redis_url is not None
+    examiner = await stack.enter_async_context(Examiner.running(nursery))
+    shared = await stack.enter_async_context(SharedTexts.connected(settings.redis_url))
+    documents = Documents(
+        examiner,
+        PersistedDocuments(database, shared),
+        mode=settings.documents,
+        introspection=settings.serves_introspection,
+    )
+    return Operations(documents, seconds=settings.operation_seconds)

@@ -81,6 +81,18 @@ class Settings(BaseSettings):
         10, ge=1, le=500, description="Connections to PostgreSQL for each worker."
     )
     graphiql: bool | None = Field(None, description="Serve GraphiQL; without it as DEMO.")
+    introspection: bool | None = Field(
+        None,
+        description="Let clients read the schema (introspection, /schema.graphql) and suggest names to them; "
+        "without it as DEMO.",
+    )
+    documents: Literal["any", "log", "trusted"] = Field(
+        "any",
+        description="Which documents run: any; log the ones that were not imported; trusted, only imported ones.",
+    )
+    operation_seconds: int = Field(
+        10, ge=1, le=300, description="Longest time a query or mutation may take, seconds."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least that is logged: debug, info, warning or error."
     )
@@ -102,7 +114,7 @@ class Settings(BaseSettings):
             raise ValueError("neither number may be 0")
         return value
 
-    @field_validator("log_level", "log_format", mode="before")
+    @field_validator("log_level", "log_format", "documents", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
@@ -202,6 +214,11 @@ class Settings(BaseSettings):
     def serves_graphiql(self) -> bool:
         """Whether /graphiql is there."""
         return self.demo if self.graphiql is None else self.graphiql
+
+    @property
+    def serves_introspection(self) -> bool:
+        """Whether the schema may be read."""
+        return self.demo if self.introspection is None else self.introspection
 
     @property
     def logs_json(self) -> bool:

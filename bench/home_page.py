@@ -14,12 +14,15 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
+from graphql import parse
+
 from app.logs import configure_logs
-from app.operations import prepare, run
 from bench.documents import HOME
 from bench.network import Meter, filled
 from dataloaders.database import Database
+from execution import PreparedOperation
 from resolvers.context import Context, Limits, Services, Viewer
+from schema.build import executable, executor_class
 
 
 @dataclass(frozen=True)
@@ -60,16 +63,19 @@ async def measure(dsn: str, meter: Meter, viewers: dict[tuple[int, str], int], r
         limits=Limits(),
     )
     lines = []
+    operation = PreparedOperation(executable, parse(HOME), "Home", executor_class)
     async with Database.connected(dsn, size=1) as database:
 
         async def page(viewer_id: int, after: str | None) -> tuple[float, int, dict[str, Any]]:
-            operation = prepare({"query": HOME, "variables": {"after": after}})
             await meter.start()
             context = Context(database.session(), Viewer(viewer_id, 1), services)
-            answer = await run(operation, context, "bench")
-            assert "errors" not in answer, answer
+            context.reads_marks = True
+            await context.position()
+            answer = await operation.execute(context, {"after": after})
+            await context.db.close()
+            assert answer.data is not None, answer.errors
             ms, calls = await meter.read()
-            return ms, calls, answer["data"]["homeTimeline"]
+            return ms, calls, answer.data["homeTimeline"]
 
         for (count, kind), viewer_id in viewers.items():
             first, _, connection = await page(viewer_id, None)

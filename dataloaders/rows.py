@@ -73,6 +73,10 @@ class UserIdRow(NamedTuple):
     user_id: int
 
 
+class TextRow(NamedTuple):
+    text: str
+
+
 class UserRow(NamedTuple):
     id: int
     handle: str

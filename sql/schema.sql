@@ -177,6 +177,13 @@ CREATE TABLE public.throttles (
 )
 WITH (fillfactor='70');
 
+CREATE TABLE public.trusted_documents (
+    document_id text NOT NULL,
+    text text NOT NULL,
+    imported_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT trusted_documents_document_id_check CHECK (((length(document_id) >= 1) AND (length(document_id) <= 200)))
+);
+
 CREATE TABLE public.users (
     id bigint NOT NULL,
     handle text NOT NULL,
@@ -248,6 +255,9 @@ ALTER TABLE ONLY public.sessions
 
 ALTER TABLE ONLY public.throttles
     ADD CONSTRAINT throttles_pkey PRIMARY KEY (key);
+
+ALTER TABLE ONLY public.trusted_documents
+    ADD CONSTRAINT trusted_documents_pkey PRIMARY KEY (document_id);
 
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);

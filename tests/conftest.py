@@ -1,18 +1,21 @@
 """Fixtures for everybody: a server on a fresh database, and people who use it."""
 
 import asyncio
+import atexit
 import base64
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 
 import asyncpg
 import httpx
 import pytest
 import uvicorn
 
+from app.documents.nursery import Nursery
 from app.embedded import EmbeddedValkey
 from app.logs import configure_logs
 from app.main import Application, create_application
@@ -105,6 +108,14 @@ PRIVATE_KEY = base64.b64encode(os.urandom(32)).decode()
 SECRET = base64.b64encode(os.urandom(32)).decode()
 
 
+@cache
+def nursery() -> Nursery:
+    """One for all servers of this process: each would load the schema once more. It ends with the process."""
+    made = Nursery()
+    atexit.register(made.close)
+    return made
+
+
 @asynccontextmanager
 async def serving(database_url: str, redis_url: str, **changes: object) -> AsyncIterator[Server]:
     """A server for the length of the block."""
@@ -114,11 +125,12 @@ async def serving(database_url: str, redis_url: str, **changes: object) -> Async
         "secret_key": SECRET,
         "token_private_key": PRIVATE_KEY,
         "log_level": "error",
+        "introspection": True,
         "sign_up_per_address": "10000/3600",
         "shutdown_seconds": 5,
     }
     settings = Settings.model_validate(values | changes)
-    application, asgi = create_application(settings)
+    application, asgi = create_application(settings, nursery())
     listening = socket.create_server(("127.0.0.1", 0))
     # With its protocol named: asyncio sets TCP_NODELAY on no other, and each answer would wait 40 ms.
     listening = socket.socket(listening.family, listening.type, socket.IPPROTO_TCP, fileno=listening.detach())

@@ -43,7 +43,14 @@ async def test_every_table_is_in_the_committed_schema_with_its_key(database: str
 
 
 # An owner is an account, or what has a table of its own because it is unique across accounts (or the server's own).
-OWNERS = {"handles": "handle", "emails": "email", "throttles": "key", "log": "part", "sequencers": "part"}
+OWNERS = {
+    "handles": "handle",
+    "emails": "email",
+    "throttles": "key",
+    "log": "part",
+    "sequencers": "part",
+    "trusted_documents": "document_id",
+}
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))

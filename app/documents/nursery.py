@@ -1,0 +1,97 @@
+"""Starts the helper process, and gets examiners from it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import NamedTuple
+
+# Imports nothing of the helper's: it loads the schema for itself.
+ROOT = Path(__file__).parents[2]
+PID_BYTES = 4
+
+
+class Born(NamedTuple):
+    """An examiner: the socket to talk to it, and its process."""
+
+    socket: socket.socket
+    pid: int
+
+    def kill(self) -> None:
+        """End it, whatever it does; for whoever does not wait for it any longer."""
+        self.socket.close()
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+
+class Nursery:
+    """One helper process, started when the first examiner is asked for and again when it died. Any thread may ask."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: socket.socket | None = None
+
+    def __enter__(self) -> "Nursery":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def born(self) -> Born:
+        """A new examiner. Blocks for a millisecond, or a second for the first one. Raises OSError."""
+        with self._lock:
+            try:
+                return self._fork()
+            except OSError:
+                # The helper died: once more with a new one.
+                self._stop()
+                return self._fork()
+
+    def close(self) -> None:
+        """End the helper; the examiners end when their sockets do."""
+        with self._lock:
+            self._stop()
+
+    def _fork(self) -> Born:
+        line = self._line or self._start()
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                socket.send_fds(line, [b"f"], [theirs.fileno()])
+            answer = b""
+            while len(answer) < PID_BYTES:
+                part = line.recv(PID_BYTES - len(answer))
+                if not part:
+                    raise ConnectionError("the helper process ended")
+                answer += part
+        except OSError:
+            ours.close()
+            raise
+        return Born(ours, int.from_bytes(answer, "big"))
+
+    def _start(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-m", "app.documents.helper", str(theirs.fileno())]
+            self._process = subprocess.Popen(  # noqa: S603  # our own program
+                command, cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            )
+        self._line = ours
+        return ours
+
+    def _stop(self) -> None:
+        line, self._line = self._line, None
+        process, self._process = self._process, None
+        if line is not None:
+            line.close()
+        if process is not None:
+            process.kill()
+            process.wait()
