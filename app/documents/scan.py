@@ -31,6 +31,8 @@ class ScanLimits(NamedTuple):
     tokens: int = 5_000
     # Levels of selections. The introspection query of GraphiQL has 13.
     depth: int = 25
+    # Tokens of arguments, variables and their default values: each is looked at again when the operation runs.
+    values: int = 1_500
     # Levels of brackets in values and types.
     nesting: int = 50
     aliases: int = 250
@@ -78,6 +80,7 @@ class _Reader:
         limits = self._limits
         definitions: list[_Definition] = []
         open_selections: list[_Selections] = []
+        inside_values = 0
         values = 0  # brackets open in arguments, variables, lists
         fragment: str | None = None
         before = before_that = ""
@@ -87,6 +90,11 @@ class _Reader:
             if number >= limits.tokens:
                 raise TooMuch(f"The document has more than {limits.tokens:,} tokens.", PARSE_FAILED)
             if values:
+                inside_values += 1
+                if inside_values > limits.values:
+                    raise TooMuch(
+                        f"The document has more than {limits.values:,} tokens of values: send them as variables."
+                    )
                 if sign in ("(", "[", "{"):
                     values += 1
                     if values > limits.nesting:

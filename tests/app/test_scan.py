@@ -44,7 +44,7 @@ def test_twenty_fragments_on_one_type_that_share_fields_pass() -> None:
     [
         ("{" + " " * 50_000 + "a }", "longer than"),
         ("{" + "a " * 6_000 + "}", "tokens"),
-        ("{ a(b: [" + "1 " * 6_000 + "]) }", "tokens"),
+        ("{ a(b: [" + "1 " * 2_000 + "]) }", "tokens of values"),
         ("{ a" * 26 + "}" * 26, "nested"),
         ("{ ...F } fragment F on User { a { ...F } }", "spreads itself"),
         ("{ ...A } fragment A on User { a { ...B } } fragment B on User { b { ...A } }", "spreads itself"),

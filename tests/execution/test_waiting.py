@@ -237,3 +237,36 @@ async def tasks_of(text: str, monkeypatch: pytest.MonkeyPatch, turns: int = 0) -
         result = await start(text, root)
     assert result.errors is None
     return len(made)
+
+
+async def test_a_long_run_lets_others_run() -> None:
+    """Nothing in it waits, and still a task beside it gets its turns, between the levels."""
+    wide: dict[str, Any] = {"list": [{"c": {"c": {"a": 1, "b": 2}}} for _ in range(3_000)]}
+    turns = 0
+
+    async def beside() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(beside())
+    result = await start("{ list { c { c { a b } } } }", wide)
+    other.cancel()
+    assert result == ExecutionResult({"list": [{"c": {"c": {"a": 1, "b": 2}}}] * 3_000}, None)
+    assert turns >= 2
+
+
+def test_a_long_run_without_an_event_loop_returns_at_once() -> None:
+    wide: dict[str, Any] = {"list": [{"c": {"a": 1}} for _ in range(6_000)]}
+    assert start("{ list { c { a } } }", wide) == ExecutionResult({"list": wide["list"]}, None)
+
+
+async def test_failures_of_a_long_run_are_told_as_of_a_short_one() -> None:
+    def fails(*_: object) -> int:
+        raise ValueError("no")
+
+    wide = {"list": [{"c": {"a": 1}} for _ in range(4_000)] + [{"c": {"a": fails}}], "b": 2}
+    result = await start("{ list { c { a } } b }", wide)
+    assert [error.path for error in result.errors] == [["list", 4_000, "c", "a"]]
+    assert result.data["b"] == 2
