@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.costs import Budget
 from app.secret_text import check_secret, demo_secrets
 from app.tokens import TokenKeys
 from resolvers.context import Allowance, Limits
@@ -74,6 +75,14 @@ class Settings(BaseSettings):
     sign_up_per_address: str = Field(
         "200/3600", description="Sign-ups from one address (IPv6: /64), attempts/seconds."
     )
+    cost_limit: int = Field(
+        5000, ge=0, description="Points that one operation may cost at most (decision 0009); `0` for any."
+    )
+    cost_budget: str = Field(
+        "60000/60",
+        description="Points that a viewer, or an address without one, has, and the seconds in which they come back, "
+        "points/seconds; `0` for no budgets.",
+    )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Addresses or networks, with commas, whose X-Forwarded-For is believed."
     )
@@ -115,6 +124,15 @@ class Settings(BaseSettings):
         return value
 
     @field_validator("log_level", "log_format", "documents", mode="before")
+    @field_validator("cost_budget")
+    @classmethod
+    def _is_budget(cls, value: str) -> str:
+        points, _, seconds = value.partition("/")
+        if value != "0" and not (_is_count(points) and _is_count(seconds)):
+            raise ValueError("write it as points/seconds, such as 60000/60, or 0 for none")
+        return value
+
+    @field_validator("log_level", "log_format", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
@@ -211,6 +229,12 @@ class Settings(BaseSettings):
         )
 
     @property
+    def budget(self) -> Budget | None:
+        """What a viewer or an address may spend; None for any amount."""
+        points, _, seconds = self.cost_budget.partition("/")
+        return Budget(int(points), int(seconds)) if seconds else None
+
+    @property
     def serves_graphiql(self) -> bool:
         """Whether /graphiql is there."""
         return self.demo if self.graphiql is None else self.graphiql
@@ -246,6 +270,11 @@ class Settings(BaseSettings):
                 "" if value is None else str(value)
             )  # an empty variable is as if it were not set
         return values | changes
+
+
+def _is_count(text: str) -> bool:
+    """Whether a number from 1 on; no longer than anybody means, so that products of it stay exact."""
+    return text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0
 
 
 def _allowance(text: str) -> Allowance:

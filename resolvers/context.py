@@ -110,6 +110,15 @@ class Limits(NamedTuple):
     sign_up_per_address: Allowance = Allowance(200, timedelta(hours=1))
 
 
+class Spending(NamedTuple):
+    """What an operation cost, and the budget that paid: points it holds, points left, seconds until it is full."""
+
+    cost: int
+    limit: int
+    remaining: int
+    resets_in: float
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What the process provides to use cases, wired in app/parts.py."""
@@ -133,6 +142,8 @@ class Context:
     find_address: Callable[[], str] = str
     # Whether the operation asks what the viewer did with posts.
     reads_marks: bool = False
+    # What the operation cost; None where no budget is kept.
+    spending: Spending | None = None
     _loaders: Loaders | None = field(init=False, default=None)
     _position: HeadRow | None = field(init=False, default=None)
 

@@ -8,6 +8,7 @@ from resolvers import timelines, users
 from resolvers.nodes import nodes_by_ids
 from schema.base import After, Before, First, Info, Last, Node
 from schema.nodes import node_of
+from schema.rate_limit import RateLimit
 from schema.timeline import TimelineConnection
 from schema.user import User
 
@@ -60,3 +61,9 @@ class Query:
     ) -> TimelineConnection | None:
         page = await timelines.public_page(info.context, first, after, last, before)
         return TimelineConnection(page=page, kind=timelines.PUBLIC)
+
+    @strawberry.field(
+        description="What this operation costs and what is left to spend. Null on a server that keeps no budgets."
+    )
+    def rate_limit(self, info: Info) -> RateLimit | None:
+        return RateLimit.maybe(info.context.spending)
