@@ -1,5 +1,6 @@
 """What operations cost before they run: bounded, the same however they are written, and never less than they answer."""
 
+import asyncio
 import math
 import pickle
 import random
@@ -7,17 +8,24 @@ from typing import Any
 
 import pytest
 from graphql import (
+    FieldNode,
     FragmentDefinitionNode,
     OperationDefinitionNode,
+    TypeInfo,
+    TypeInfoVisitor,
+    Visitor,
     build_schema,
     get_introspection_query,
+    get_named_type,
     parse,
     validate,
+    visit,
 )
 
 from bench.documents import HOME, pages
-from execution import Costing, OperationCost, Prices, TooManySelections
+from execution import BreadthFirstExecutor, Costing, OperationCost, Prices, TooManySelections
 from schema.build import executable
+from tests.execution.cases import Case, run, stock_left_alone, toy_case
 
 TOYS = build_schema(
     """
@@ -211,6 +219,49 @@ def test_nesting_deeper_than_python_recurses_is_no_matter() -> None:
 
 def test_other_prices_may_be_charged() -> None:
     assert compiled("{ toys { id } }", prices=Prices(object=30, leaf=5, some=2))({}) == 7
+
+
+def parts_of(value: Any, free: set[str]) -> int:
+    """What an answer would have cost, in tenths of a point, but for the keys that are free."""
+    if isinstance(value, dict):
+        return 10 + sum(parts_of(below, free) for key, below in value.items() if key not in free)
+    if isinstance(value, list):
+        return sum(parts_of(item, free) for item in value)
+    return int(value is not None)
+
+
+def keys_of_structured_scalars(case: Case) -> set[str]:
+    """Response keys under which a scalar may stand that looks like objects and lists."""
+    found, types = set(), TypeInfo(case.schema)
+
+    class Looking(Visitor):
+        def enter_field(self, node: FieldNode, *_: object) -> None:
+            if getattr(get_named_type(types.get_type()), "name", "") == "Odd":
+                found.add(node.alias.value if node.alias else node.name.value)
+
+    visit(case.document, TypeInfoVisitor(types, Looking()))
+    return found
+
+
+def test_no_answer_to_a_random_operation_has_more_in_it_than_was_charged() -> None:
+    async def answers(case: Case) -> list[Any]:
+        return [data for data, _ in (await run(case, BreadthFirstExecutor)).results if data is not None]
+
+    answered = 0
+    with stock_left_alone():
+        for seed in range(400):
+            case = toy_case(seed)
+            definitions = case.document.definitions
+            fragments = {
+                node.name.value: node for node in definitions if isinstance(node, FragmentDefinitionNode)
+            }
+            [operation] = [node for node in definitions if isinstance(node, OperationDefinitionNode)]
+            charged = Costing(case.schema).compile(operation, fragments)(case.variables)
+            for data in asyncio.run(answers(case)):
+                answered += 1
+                free = {"__typename"} | keys_of_structured_scalars(case)
+                assert parts_of(data, free) - 10 <= charged * 10, case.told()
+    assert answered > 200
 
 
 def test_what_an_operation_of_the_application_costs() -> None:
