@@ -4,17 +4,20 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import structlog
 from graphql import ExecutionResult, GraphQLError
 
 from app import metrics
+from app.budgets import Budgets, address_key, viewer_key
+from app.costs import TooCostly, check_cost, cost_extension
 from app.documents.documents import Documents, Operation
 from app.logs import safe_name
 from app.refusals import error_told
 from dataloaders.database import DatabaseUnavailable
+from execution import TooManySelections
 from resolvers.context import Context
 from resolvers.errors import ClientError
 
@@ -25,12 +28,29 @@ class TooLong(Exception):
     """An operation took longer than it may."""
 
 
-class Operations:
-    """Prepares and runs operations. `seconds`: how long a query or mutation may take."""
+class TooLarge(Exception):
+    """An answer is longer than any may be."""
 
-    def __init__(self, documents: Documents, *, seconds: float) -> None:
+
+# Points from which on an answer is looked at before it is encoded: below, it cannot be long enough to matter.
+DEAR = 500
+
+
+class Allowed(NamedTuple):
+    """What one operation may take: points (0: any), seconds, and characters of its answer."""
+
+    cost: int
+    seconds: float
+    answer: int
+
+
+class Operations:
+    """Prepares and runs operations, each within what it is allowed and what its budget holds (None: any)."""
+
+    def __init__(self, documents: Documents, allowed: Allowed, budgets: Budgets | None) -> None:
         self._documents = documents
-        self._seconds = seconds
+        self._allowed = allowed
+        self._budgets = budgets
 
     async def prepare(self, request: object, asker: Callable[[], str]) -> Operation:
         """See Documents.prepare."""
@@ -39,12 +59,16 @@ class Operations:
     async def run(self, operation: Operation, ctx: Context, request_id: str) -> dict[str, Any]:
         """Run a query or mutation: what to send. The context's connection is given back."""
         started = time.monotonic()
+        cost = 0
         try:
+            cost = await self._pay(operation, ctx)
             ctx.reads_marks = operation.reads_marks
             if operation.reads_position:
                 await ctx.position()
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._allowed.seconds):
                 result = await operation.prepared.execute(ctx, operation.variables)
+            if cost > DEAR and is_longer(result.data, self._allowed.answer):
+                result = ExecutionResult(None, [_located(TooLarge())])
         except TimeoutError:
             result = ExecutionResult(None, [_located(TooLong())])
         except Exception as error:
@@ -53,6 +77,8 @@ class Operations:
             statements = ctx.db.statements
             await ctx.db.close()
         payload = told(result, request_id)
+        if cost:
+            payload["extensions"] = {"cost": cost_extension(cost, self._allowed.cost, ctx.spending)}
         _log(operation, ctx, payload, started, statements, request_id)
         return payload
 
@@ -61,6 +87,11 @@ class Operations:
     ) -> AsyncIterator[dict[str, Any]]:
         """Run a subscription: what to send for each event. Raises RequestRefused when it cannot begin."""
         started = time.monotonic()
+        try:
+            await self._pay(operation, ctx)
+        except ClientError as error:
+            yield told(ExecutionResult(None, [_located(error)]), request_id)
+            return
         result = await operation.prepared.subscribe(ctx, operation.variables)
         if isinstance(result, ExecutionResult):
             yield told(result, request_id)
@@ -84,6 +115,36 @@ class Operations:
                 viewer=ctx.viewer_id,
                 request_id=request_id,
             )
+
+    async def _pay(self, operation: Operation, ctx: Context) -> int:
+        """The points it costs, paid. Raises TooCostly and OverBudget, which say so to the client."""
+        if operation.cost is None:
+            raise TooCostly(TooManySelections(), self._allowed.cost)
+        cost = operation.cost(operation.variables)
+        check_cost(cost, self._allowed.cost)
+        if self._budgets is not None:
+            viewer = ctx.viewer_id
+            key = address_key(ctx.address) if viewer is None else viewer_key(viewer)
+            ctx.spending = self._budgets.spend(key, cost) or await self._budgets.reserve(key, cost)
+        return cost
+
+
+def is_longer(data: object, most: int) -> bool:
+    """Whether an answer has more characters than this, or values worth as many."""
+    waiting = [data]
+    while waiting:
+        value = waiting.pop()
+        kind = type(value)
+        if kind is str:
+            most -= len(value)  # type: ignore[arg-type]  # it is a str
+        elif kind is dict:
+            waiting.extend(value.values())  # type: ignore[attr-defined]  # it is a dict
+        elif kind is list:
+            waiting.extend(value)  # type: ignore[arg-type]  # it is a list
+        most -= 8
+        if most < 0:
+            return True
+    return False
 
 
 def told(result: ExecutionResult, request_id: str) -> dict[str, Any]:
@@ -110,6 +171,9 @@ def tell(error: GraphQLError, request_id: str) -> dict[str, Any]:
             "with the same idempotencyKey."
         )
         return error_told(slow, "TIMEOUT", requestId=request_id)
+    if isinstance(cause, TooLarge):
+        large = GraphQLError("The answer is too long to be sent. Ask for fewer items or fields at once.")
+        return error_told(large, "RESPONSE_TOO_LARGE", requestId=request_id)
     if isinstance(cause, DatabaseUnavailable):
         log.warning("database unavailable", error=str(cause)[:200], request_id=request_id)
         masked = GraphQLError("The server's database does not answer. Try again shortly.", path=error.path)

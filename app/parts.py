@@ -6,6 +6,7 @@ from datetime import timedelta
 from ipaddress import ip_network
 
 from app.auth import Door
+from app.budgets import Budgets
 from app.documents.documents import Documents
 from app.documents.examiner import Examiner
 from app.documents.nursery import Nursery
@@ -14,7 +15,7 @@ from app.graphql_http import GraphQLHttp
 from app.graphql_ws import GraphQLWebSocket
 from app.live import LiveHub
 from app.live.texts import SharedTexts
-from app.operations import Operations
+from app.operations import Allowed, Operations
 from app.passwords import Passwords
 from app.refresh import RefreshTokens
 from app.settings import Settings
@@ -102,4 +103,9 @@ async def _operations(
         mode=settings.documents,
         introspection=settings.serves_introspection,
     )
-    return Operations(documents, seconds=settings.operation_seconds)
+    budget = settings.budget
+    budgets = (
+        await stack.enter_async_context(Budgets.connected(settings.redis_url, budget)) if budget else None
+    )
+    allowed = Allowed(settings.cost_limit, settings.operation_seconds, settings.max_response_bytes)
+    return Operations(documents, allowed, budgets)

@@ -19,6 +19,9 @@ from app.secret_text import check_secret, demo_secrets
 from app.tokens import TokenKeys
 from resolvers.context import Allowance, Limits
 
+# Points/seconds. In demo mode everybody is one of two accounts.
+BUDGET, DEMO_BUDGET = "60000/60", "6000000/60"
+
 
 class Settings(BaseSettings):
     """Everything that can be set, from environment variables of the same names in upper case."""
@@ -78,10 +81,10 @@ class Settings(BaseSettings):
     cost_limit: int = Field(
         5000, ge=0, description="Points that one operation may cost at most (decision 0009); `0` for any."
     )
-    cost_budget: str = Field(
-        "60000/60",
+    cost_budget: str | None = Field(
+        None,
         description="Points that a viewer, or an address without one, has, and the seconds in which they come back, "
-        "points/seconds; `0` for no budgets.",
+        "points/seconds; `0` for no budgets. Without it 60000/60, in demo mode a hundred times that.",
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Addresses or networks, with commas, whose X-Forwarded-For is believed."
@@ -109,6 +112,9 @@ class Settings(BaseSettings):
         None, description="console or json; without it console in demo mode, json otherwise."
     )
     max_body_bytes: int = Field(262_144, ge=1024, le=67_108_864, description="Largest request body, bytes.")
+    max_response_bytes: int = Field(
+        4_194_304, ge=65_536, le=67_108_864, description="Largest answer, characters of its values."
+    )
     shutdown_seconds: int = Field(
         10, ge=0, le=600, description="Time that running operations get when the server stops, seconds."
     )
@@ -123,16 +129,17 @@ class Settings(BaseSettings):
             raise ValueError("neither number may be 0")
         return value
 
-    @field_validator("log_level", "log_format", "documents", mode="before")
     @field_validator("cost_budget")
     @classmethod
-    def _is_budget(cls, value: str) -> str:
+    def _is_budget(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         points, _, seconds = value.partition("/")
         if value != "0" and not (_is_count(points) and _is_count(seconds)):
             raise ValueError("write it as points/seconds, such as 60000/60, or 0 for none")
         return value
 
-    @field_validator("log_level", "log_format", mode="before")
+    @field_validator("log_level", "log_format", "documents", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
@@ -231,7 +238,7 @@ class Settings(BaseSettings):
     @property
     def budget(self) -> Budget | None:
         """What a viewer or an address may spend; None for any amount."""
-        points, _, seconds = self.cost_budget.partition("/")
+        points, _, seconds = (self.cost_budget or (DEMO_BUDGET if self.demo else BUDGET)).partition("/")
         return Budget(int(points), int(seconds)) if seconds else None
 
     @property

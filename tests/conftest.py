@@ -126,6 +126,8 @@ async def serving(database_url: str, redis_url: str, **changes: object) -> Async
         "token_private_key": PRIVATE_KEY,
         "log_level": "error",
         "introspection": True,
+        # All tests of a process come from one address, to one Valkey.
+        "cost_budget": "10000000/60",
         "sign_up_per_address": "10000/3600",
         "shutdown_seconds": 5,
     }

@@ -18,7 +18,7 @@ from app.documents.persisted import PersistedDocuments
 from app.documents.scan import ScanLimits, TooMuch, scan
 from app.logs import safe_name
 from app.refusals import RequestRefused, refused
-from execution import PreparedOperation
+from execution import OperationCost, PreparedOperation
 from schema.build import executable, executor_class
 
 # Documents that are kept parsed, validated and compiled: in number, and in bytes of memory, all and each.
@@ -36,9 +36,13 @@ log = structlog.get_logger("maydan.documents")
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A validated operation and its variables. `persisted`: it was asked for by an id, not by its text."""
+    """A validated operation and its variables. `cost`: None when it is too much to be counted.
+
+    `persisted`: it was asked for by an id, not by its text.
+    """
 
     prepared: PreparedOperation
+    cost: OperationCost | None
     variables: Mapping[str, Any]
     reads_position: bool
     reads_marks: bool
@@ -57,8 +61,11 @@ class Operation:
 class Document:
     """A validated document: its operations are prepared when they are first asked for."""
 
-    def __init__(self, text: str, node: DocumentNode) -> None:
+    def __init__(
+        self, text: str, node: DocumentNode, costs: Mapping[str | None, OperationCost | None]
+    ) -> None:
         self._node = node
+        self._costs = costs
         # Told from the text alone: a false alarm costs a little, and marks that were missed are read when asked for.
         self.reads_position = "liveCursor" in text
         self.reads_marks = "viewerHas" in text
@@ -73,6 +80,11 @@ class Document:
                 executable, self._node, name, executor_class, max_coercion_errors=MAX_ERRORS
             )
         return found
+
+    def cost(self, operation: PreparedOperation) -> OperationCost | None:
+        """What one of its operations costs; None when that is too much to be counted."""
+        name = operation.definition.name
+        return self._costs[None if name is None else name.value]
 
 
 # Errors of one request's variables that are told: each may quote the whole request.
@@ -114,8 +126,10 @@ class Documents:
             document = await self._referred(asked.reference, asker)
         else:
             document = await self._sent(asked.text, asked.reference, asker)
+        prepared = document.operation(asked.name)
         return Operation(
-            document.operation(asked.name),
+            prepared,
+            document.cost(prepared),
             asked.variables,
             document.reads_position,
             document.reads_marks,
@@ -191,7 +205,7 @@ class Documents:
             ) from None
         if not isinstance(examined, Examined):
             raise RequestRefused(HTTPStatus.BAD_REQUEST, examined.code, examined.errors)
-        document = Document(text, unpack(examined.packed, text))
+        document = Document(text, unpack(examined.packed, text), examined.costs)
         _known.keep(key, document, len(examined.packed) * BYTES_PER_PACKED)
         if self._mode == "log" and not trusted:
             names = [safe_name(name) for name in document_names(document)]

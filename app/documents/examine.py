@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 from graphql import (
     DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSyntaxError,
     NameNode,
     NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
     Source,
     parse,
     specified_rules,
@@ -22,6 +24,7 @@ from graphql import (
 from graphql.language import Location
 
 from app.refusals import PARSE_FAILED, VALIDATION_FAILED, error_told
+from execution import Costing, OperationCost, TooManySelections
 from schema.build import executable
 
 # Errors of one document that are told.
@@ -38,9 +41,10 @@ class Task(NamedTuple):
 
 
 class Examined(NamedTuple):
-    """A valid document, packed."""
+    """A valid document, packed, and what its operations cost, by name; None: too much to be counted."""
 
     packed: bytes
+    costs: dict[str | None, OperationCost | None]
 
 
 class Invalid(NamedTuple):
@@ -50,6 +54,7 @@ class Invalid(NamedTuple):
     errors: list[dict[str, Any]]
 
 
+_costing = Costing(executable)
 _CLOSED_RULES = (*specified_rules, NoSchemaIntrospectionCustomRule)
 
 
@@ -66,11 +71,26 @@ def examine(task: Task) -> Examined | Invalid:
         )
         if errors:
             return _invalid(VALIDATION_FAILED, *errors)
-        return Examined(pack(document))
+        return Examined(pack(document), _costs(document))
     except GraphQLSyntaxError as error:
         return _invalid(PARSE_FAILED, error)
     except RecursionError:
         return _invalid(PARSE_FAILED, GraphQLError("This document is nested too deeply."))
+
+
+def _costs(document: DocumentNode) -> dict[str | None, OperationCost | None]:
+    fragments = {
+        each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)
+    }
+    costs: dict[str | None, OperationCost | None] = {}
+    for each in document.definitions:
+        if isinstance(each, OperationDefinitionNode):
+            try:
+                cost = _costing.compile(each, fragments)
+            except TooManySelections:
+                cost = None
+            costs[each.name.value if each.name else None] = cost
+    return costs
 
 
 def _invalid(code: str, *errors: GraphQLError) -> Invalid:

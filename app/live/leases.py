@@ -73,6 +73,8 @@ class ValkeyLeases:
     def __init__(self, redis: "Redis", points: int, seconds: int) -> None:
         self._redis = redis
         self._size = (points, seconds * 1_000_000)
+        # A budget of another size is another budget: what one setting left is not the next one's.
+        self._of_size = f":{points}/{seconds}"
 
     @classmethod
     @asynccontextmanager
@@ -94,7 +96,7 @@ class ValkeyLeases:
         pipeline = self._redis.pipeline(transaction=False)
         for ask in asks:
             # The script itself and not its hash: a restarted Valkey would not know that.
-            pipeline.eval(LEND, 1, ask.key, *self._size, ask.back, ask.wanted, ask.least)
+            pipeline.eval(LEND, 1, ask.key + self._of_size, *self._size, ask.back, ask.wanted, ask.least)
         answers = cast(list[list[int]], await self._answer(pipeline.execute()))
         return [Lent(points, full_in / 1_000_000) for points, full_in in answers]
 

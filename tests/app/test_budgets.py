@@ -198,12 +198,12 @@ async def test_a_budget_takes_room_until_it_is_full_again(
     async with client(valkey.url) as redis:
         async with worker(valkey.url, Budget(1_000, 3_600), clock) as budgets:
             await budgets.reserve(key, 500)
-            assert 1_799_000 < await redis.pttl(key) <= 1_800_000
+            assert 1_799_000 < await redis.pttl(f"{key}:1000/3600") <= 1_800_000
         async with worker(valkey.url, Budget(1_000, 3_600), clock) as budgets:
             await budgets.reserve(key, 1)
-            assert await redis.pttl(key) > 2_000_000
+            assert await redis.pttl(f"{key}:1000/3600") > 2_000_000
         # Given back but for 501 points.
-        assert 1_800_000 < await redis.pttl(key) <= 1_803_600
+        assert 1_800_000 < await redis.pttl(f"{key}:1000/3600") <= 1_803_600
 
 
 async def test_more_than_a_budget_holds_is_refused_for_good(
@@ -325,5 +325,5 @@ async def test_connected_budgets_tend_themselves(own_valkey: EmbeddedValkey, key
             await holds(lambda: budgets.shared)
             await budgets.reserve(key, 10)
         # At the end all is given back but what was spent.
-        left = await redis.pttl(key)
+        left = await redis.pttl(f"{key}:1000/1000000")
         assert 0 < left <= 600 * 1_000_000

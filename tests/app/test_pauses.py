@@ -5,12 +5,15 @@ client and the heartbeat share the loop of the test; a step of any of them count
 """
 
 import asyncio
+import gc
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from app.worker import COLLECT_AFTER
 from tests.conftest import Server
 from tests.people import Person
 
@@ -39,7 +42,7 @@ class Steps:
 
 
 @pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
+def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[Steps]:
     found = Steps()
     run = asyncio.Handle._run
 
@@ -49,7 +52,14 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
         found.longest = max(found.longest, time.thread_time() - started)
 
     monkeypatch.setattr(asyncio.Handle, "_run", timed)
-    return found
+    # As a worker does: what this process has gathered for its tests is not looked at.
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+    yield found
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
 
 
 def fields(count: int, *, of: str = "handle") -> str:

@@ -9,7 +9,7 @@ import pytest
 from dataloaders.rows import PostKey
 from resolvers import home_entries
 from resolvers.ids import post_gid, user_gid
-from tests.conftest import Oracle, Server, Statements
+from tests.conftest import Oracle, Serve, Server, Statements
 from tests.networks import At, Network, Post
 from tests.people import Person
 
@@ -139,6 +139,12 @@ READINGS = {
         11,
     ),
 }
+
+
+@pytest.fixture
+async def server(serve: Serve) -> Server:
+    """One that answers lists in lists of 25: what they cost in points is not asked here."""
+    return await serve(cost_limit=0)
 
 
 async def cost(statements: Statements, person: Person, document: str, **variables: Any) -> tuple[int, Any]:
