@@ -7,7 +7,7 @@ from functools import partial
 from starlette.datastructures import Headers
 
 from app.addresses import Network, client_address, rate_key
-from app.tokens import AccessTokens, InvalidToken
+from app.tokens import AccessClaims, AccessTokens, InvalidToken
 from dataloaders.database import Database
 from resolvers.context import Context, Services, Viewer
 from resolvers.messages import best_language
@@ -29,6 +29,11 @@ class Door:
 
     def viewer(self, authorization: str | None) -> Viewer | None:
         """The viewer of an Authorization value, None when there is none. Raises BadToken."""
+        claims = self.claims(authorization)
+        return None if claims is None else Viewer(claims.user_id, claims.session_id)
+
+    def claims(self, authorization: str | None) -> AccessClaims | None:
+        """What the token of an Authorization value says, None when there is none. Raises BadToken."""
         if authorization is None:
             return None
         scheme, _, token = authorization.strip().partition(" ")
@@ -42,7 +47,7 @@ class Door:
             ) from error
         if self.is_revoked(claims.session_id):
             raise BadToken("The session of this access token is over: sign in again.")
-        return Viewer(claims.user_id, claims.session_id)
+        return claims
 
     def context(self, viewer: Viewer | None, headers: Headers, peer: str | None) -> Context:
         """A fresh context for one operation."""

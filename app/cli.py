@@ -77,6 +77,20 @@ def token(handle: Annotated[str, typer.Argument(help="Whose token: the account's
             _stop(f"there is no account {handle!r}")
 
 
+@cli.command("sign-out")
+def sign_out(handle: Annotated[str, typer.Argument(help="Whom to sign out: the account's handle.")]) -> None:
+    """End every session of an account: its tokens are refused and its sockets closed by every worker in a second."""
+    from app import operator
+
+    with _database(migrated=False) as (_, dsn):
+        try:
+            ended = _run(operator.sign_out(dsn, handle))
+        except LookupError:
+            _stop(f"there is no account {handle!r}")
+    sessions = "1 session" if ended == 1 else f"{ended} sessions"
+    typer.echo(f"{sessions} of {handle} ended")
+
+
 @cli.command()
 def schema() -> None:
     """Print the GraphQL schema (SDL)."""
@@ -155,12 +169,15 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
     import asyncpg
 
     from app.migrations import MigrationError
+    from dataloaders.database import DatabaseUnavailable, MissingTable
 
     try:
         return asyncio.run(work)
     except MigrationError as error:
         _stop(str(error))
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except MissingTable:
+        _stop("the database is empty or older than this program; run `python -m app migrate`")
+    except (OSError, DatabaseUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         _stop(f"the database cannot be used: {error}; check DATABASE_URL")
 
 

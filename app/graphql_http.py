@@ -1,66 +1,128 @@
-"""GraphQL over HTTP: POST with JSON, GET for queries. Every answer is JSON with a request id."""
+"""GraphQL over HTTP (the GraphQL over HTTP specification, draft of 2025): POST with JSON, GET for queries.
 
+Every answer has a request id. What a client accepts decides whether it gets JSON, of which type, or a stream of events
+(app/graphql_sse.py); decision 0008 has the statuses.
+"""
+
+from collections.abc import Mapping
 from functools import partial
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl
 
 from graphql import OperationType
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from app.auth import BadToken, Door
+from app.compression import compressed
 from app.documents.documents import Operation
+from app.etags import is_known
+from app.graphql_sse import EventStreams
+from app.http_requests import Requests
 from app.logs import new_request_id
-from app.operations import Operations, decode, encode, tell_exception
-from app.refusals import RequestRefused, refused
+from app.negotiation import Accepted, accepted
+from app.operations import Operations, encode, tell_exception
+from app.refusals import VALIDATION_FAILED, Malformed, RequestRefused
 
-JSON = b"application/json; charset=utf-8"
+_CONTENT_TYPES = {
+    media: f"{media}; charset=utf-8".encode()
+    for media in ("application/json", "application/graphql-response+json")
+}
+_PLAIN = _CONTENT_TYPES["application/json"]
+# The status of what did not run, by the code of its error; anything else is the request's fault.
+_STATUSES = {
+    "INTERNAL_SERVER_ERROR": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "UNAVAILABLE": HTTPStatus.SERVICE_UNAVAILABLE,
+    "TIMEOUT": HTTPStatus.SERVICE_UNAVAILABLE,
+    "RATE_LIMITED": HTTPStatus.TOO_MANY_REQUESTS,
+}
+_CHALLENGE = (b"www-authenticate", b'Bearer error="invalid_token"')
+HeaderList = list[tuple[bytes, bytes]]
 
 
 class GraphQLHttp:
-    """The ASGI application behind /graphql for HTTP."""
+    """The ASGI application behind /graphql for HTTP. `invalid`: the status of documents that are not valid."""
 
-    def __init__(self, door: Door, operations: Operations, *, max_body_bytes: int) -> None:
-        self._door, self._operations = door, operations
-        self._max_body = max_body_bytes
+    def __init__(
+        self,
+        door: Door,
+        operations: Operations,
+        events: EventStreams,
+        requests: Requests,
+        invalid: HTTPStatus,
+    ) -> None:
+        self._door, self._operations, self._events = door, operations, events
+        self._requests, self._invalid = requests, invalid
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = new_request_id()
-        extra: list[tuple[bytes, bytes]] = []
+        headers = Headers(scope=scope)
+        wanted = accepted(headers.get("accept"))
+        extra: HeaderList = []
+        cached = False
         try:
-            headers = Headers(scope=scope)
+            request = await self._requests.read(scope, headers, receive)
             peer = scope["client"][0] if scope.get("client") else None
-            operation = await self._operations.prepare(
-                await self._request(scope, headers, receive), partial(self._door.address, headers, peer)
-            )
-            self._check_kind(scope["method"], operation)
-            viewer = self._door.viewer(headers.get("authorization"))
+            try:
+                operation = await self._operations.prepare(
+                    request, partial(self._door.address, headers, peer)
+                )
+            except RequestRefused as refusal:
+                if wanted.events_first:
+                    await self._events.refuse(refusal.body, request_id, send)
+                    return
+                raise
+            as_events = _as_events(scope["method"], operation, wanted)
+            authorization = headers.get("authorization")
+            viewer = self._door.viewer(authorization)
+            if as_events:
+                await self._events(operation, viewer, headers, peer, request_id, scope, receive, send)
+                return
             payload = await self._operations.run(
                 operation, self._door.context(viewer, headers, peer), request_id
             )
-            status = _status(payload)
+            status = self._status(payload, wanted)
+            cached = (
+                operation.persisted
+                and scope["method"] == "GET"
+                and authorization is None
+                and "errors" not in payload
+            )
         except RequestRefused as refusal:
-            payload, status = refusal.body, refusal.status
+            payload, status = refusal.body, self._refused(refusal, wanted)
             if status is HTTPStatus.METHOD_NOT_ALLOWED:
                 extra.append((b"allow", b"POST" if scope["method"] == "GET" else b"GET, POST"))
         except BadToken as error:
             payload, status = _unauthenticated(str(error)), HTTPStatus.UNAUTHORIZED
-            extra.append((b"www-authenticate", b'Bearer error="invalid_token"'))
+            extra.append(_CHALLENGE)
         except ConnectionResetError:
             return  # the client went away while it sent
         except Exception as error:
             payload = {"errors": [tell_exception(error, request_id)]}
-            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            status = _STATUSES.get(
+                payload["errors"][0]["extensions"]["code"], HTTPStatus.INTERNAL_SERVER_ERROR
+            )
+        if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+            extra.append((b"retry-after", _retry_after(payload)))
+        if cached:
+            # Shared by everybody: what one of them has left says nothing to the others.
+            payload.pop("extensions", None)
         body = encode(payload)
+        if cached:
+            status, body = _tagged(headers, status, body, extra)
+        else:
+            extra.append((b"cache-control", b"no-store"))
+        body, encoding = await compressed(body, headers.get("accept-encoding"))
+        if encoding is not None:
+            extra.append((b"content-encoding", encoding.encode()))
         await send(
             {
                 "type": "http.response.start",
                 "status": status.value,
                 "headers": [
-                    (b"content-type", JSON),
+                    (b"content-type", _CONTENT_TYPES.get(wanted.json or "", _PLAIN)),
                     (b"content-length", str(len(body)).encode()),
-                    (b"cache-control", b"no-store"),
                     (b"x-request-id", request_id.encode()),
                     *extra,
                 ],
@@ -68,90 +130,75 @@ class GraphQLHttp:
         )
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
-    async def _request(self, scope: Scope, headers: Headers, receive: Receive) -> object:
-        """What the client asks, as JSON values. Raises RequestRefused."""
-        method = scope["method"]
-        if method == "GET":
-            return _from_query(scope["query_string"])
-        if method != "POST":
-            raise refused(
-                HTTPStatus.METHOD_NOT_ALLOWED, "BAD_USER_INPUT", "Send a POST, or a GET for a query."
-            )
-        media, _, parameters = headers.get("content-type", "").lower().partition(";")
-        if media.strip() != "application/json":
-            raise refused(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                "BAD_USER_INPUT",
-                "Send JSON as 'Content-Type: application/json'.",
-            )
-        charset = dict(parse_qsl(parameters.strip().replace('"', ""))).get("charset", "utf-8")
-        if charset not in ("utf-8", "utf8"):
-            raise refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "BAD_USER_INPUT", "Send the JSON as UTF-8.")
-        try:
-            return decode(await self._body(headers, receive))
-        except ValueError as error:
-            raise refused(HTTPStatus.BAD_REQUEST, "BAD_USER_INPUT", "The body is not valid JSON.") from error
+    def _status(self, payload: Mapping[str, Any], wanted: Accepted) -> HTTPStatus:
+        """200 when anything ran."""
+        if "errors" not in payload or payload["data"] is not None:
+            return HTTPStatus.OK
+        codes = set()
+        for error in payload["errors"]:
+            if "path" in error:
+                return HTTPStatus.OK
+            codes.add(error["extensions"]["code"])
+        for code, status in _STATUSES.items():
+            if code in codes:
+                return status
+        return _softened(HTTPStatus.BAD_REQUEST, wanted)
 
-    async def _body(self, headers: Headers, receive: Receive) -> bytes:
-        length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._max_body:
-            raise self._too_large()
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ConnectionResetError
-            body += message.get("body", b"")
-            if len(body) > self._max_body:
-                raise self._too_large()
-            if not message.get("more_body", False):
-                return bytes(body)
+    def _refused(self, refusal: RequestRefused, wanted: Accepted) -> HTTPStatus:
+        if isinstance(refusal, Malformed):
+            return refusal.status
+        if refusal.code == VALIDATION_FAILED and refusal.status is HTTPStatus.BAD_REQUEST:
+            return _softened(self._invalid, wanted)
+        return _softened(refusal.status, wanted)
 
-    def _too_large(self) -> RequestRefused:
-        sentence = f"The body is larger than {self._max_body} bytes."
-        return refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "BAD_USER_INPUT", sentence)
 
-    def _check_kind(self, method: str, operation: Operation) -> None:
-        if operation.kind is OperationType.SUBSCRIPTION:
-            raise refused(
+def _softened(status: HTTPStatus, wanted: Accepted) -> HTTPStatus:
+    """Who asks for application/json by name gets 200 with errors, for intermediaries that know nothing of GraphQL."""
+    is_request_error = status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return (
+        HTTPStatus.OK if is_request_error and wanted.by_name and wanted.json == "application/json" else status
+    )
+
+
+def _as_events(method: str, operation: Operation, wanted: Accepted) -> bool:
+    """Whether the answer is a stream of events. Raises Malformed for what cannot be answered, or not so."""
+    if method == "GET" and operation.kind is OperationType.MUTATION:
+        raise Malformed(HTTPStatus.METHOD_NOT_ALLOWED, "Send mutations with POST.")
+    if operation.kind is OperationType.SUBSCRIPTION:
+        if not wanted.events:
+            raise Malformed(
                 HTTPStatus.BAD_REQUEST,
-                "BAD_USER_INPUT",
-                "Subscriptions run over a WebSocket with the subprotocol graphql-transport-ws.",
+                "Subscriptions run over a WebSocket with the subprotocol graphql-transport-ws, or with "
+                "'Accept: text/event-stream'.",
             )
-        if method == "GET" and operation.kind is not OperationType.QUERY:
-            raise refused(HTTPStatus.METHOD_NOT_ALLOWED, "BAD_USER_INPUT", "Send mutations with POST.")
-
-
-def _from_query(query_string: bytes) -> object:
-    try:
-        values = dict(parse_qsl(query_string.decode("ascii"), strict_parsing=False, max_num_fields=20))
-        variables, extensions = (
-            decode(values[name]) if values.get(name) else None for name in ("variables", "extensions")
+        return True
+    if wanted.events_first:
+        return True
+    if wanted.json is None:
+        raise Malformed(
+            HTTPStatus.NOT_ACCEPTABLE,
+            "Accept application/graphql-response+json, application/json or text/event-stream.",
         )
-    except ValueError as error:
-        raise refused(
-            HTTPStatus.BAD_REQUEST, "BAD_USER_INPUT", "The query string cannot be read; 'variables' is JSON."
-        ) from error
-    return {
-        "query": values.get("query"),
-        "operationName": values.get("operationName") or None,
-        "variables": variables,
-        "extensions": extensions,
-        "documentId": values.get("documentId"),
-        "doc_id": values.get("doc_id"),
-        "id": values.get("id"),
-    }
+    return False
 
 
-def _status(payload: dict[str, Any]) -> HTTPStatus:
-    """200 when anything ran. What nothing ran for is an argument or variable, or else no fault of the client's."""
-    if payload["data"] is not None or any("path" in error for error in payload["errors"]):
-        return HTTPStatus.OK
-    codes = {error["extensions"]["code"] for error in payload["errors"]}
-    if "UNAVAILABLE" in codes:
-        return HTTPStatus.SERVICE_UNAVAILABLE
-    return HTTPStatus.INTERNAL_SERVER_ERROR if "INTERNAL_SERVER_ERROR" in codes else HTTPStatus.BAD_REQUEST
+def _tagged(headers: Headers, status: HTTPStatus, body: bytes, extra: HeaderList) -> tuple[HTTPStatus, bytes]:
+    """The answer with its tag, or without its body when the client has it. Weak: it may be compressed on its way."""
+    tag = f'W/"{sha256(body).hexdigest()[:32]}"'
+    extra += [
+        (b"etag", tag.encode()),
+        (b"cache-control", b"public, no-cache"),
+        (b"vary", b"Accept, Accept-Encoding, Authorization"),
+    ]
+    if is_known(tag, headers.getlist("if-none-match")):
+        return HTTPStatus.NOT_MODIFIED, b""
+    return status, body
 
 
-def _unauthenticated(sentence: str) -> dict[str, object]:
+def _retry_after(payload: Mapping[str, Any]) -> bytes:
+    seconds = [error["extensions"].get("retryAfter", 1) for error in payload["errors"]]
+    return str(max(seconds)).encode()
+
+
+def _unauthenticated(sentence: str) -> dict[str, Any]:
     return {"errors": [{"message": sentence, "extensions": {"code": "UNAUTHENTICATED"}}]}

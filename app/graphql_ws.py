@@ -4,36 +4,39 @@ Source: enisdenjo/graphql-ws, PROTOCOL.md. The older subprotocol "graphql-ws" is
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing, suppress
-from functools import partial
-from typing import Any, cast
+from contextlib import suppress
+from typing import Any
 
 import structlog
-from graphql import OperationType
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocketDisconnect
 
 from app import metrics
 from app.auth import BadToken, Door
-from app.documents.documents import Operation
-from app.live import LiveHub
-from app.logs import new_request_id
-from app.operations import Operations, decode, encode, tell_exception
-from app.refusals import RequestRefused
-from resolvers.context import Viewer
-from resolvers.errors import TooSlow
+from app.operations import Operations, decode, encode
+from app.origins import Origins
+from app.session_watch import SessionWatch
+from app.socket_operations import Gone, IdInUse, Message, SocketOperations, TooMany
+from app.token_bucket import TokenBucket
+from resolvers.context import Context, Viewer
 
 PROTOCOL = "graphql-transport-ws"
 # Seconds a client has to say connection_init.
 INIT_TIMEOUT = 5.0
 # Seconds. Phones on mobile networks lose silent sockets after about a minute.
 PING_EVERY = 45.0
-MAX_OPERATIONS = 100
+# Pings after which a client that sent nothing at all is gone; one may be lost with the network that a phone leaves.
+UNHEARD_PINGS = 2
+# Seconds that a closing message may wait for a client that does not read.
+CLOSE_PATIENCE = 1.0
+# Clients take UUIDs, 36 characters, or counters. The id is repeated in every message of the operation.
 MAX_ID_LENGTH = 200
-# Seconds that mutations get to answer on a socket whose session ends: signing out is one of them.
-LAST_WORDS = 1.0
+# A client that comes back begins everything at once: one message for each of 100 operations, and completes some again.
+# Afterwards people cause a few in a second. Refusing one takes 40 us: one socket gets half a percent of a core.
+MESSAGES_AT_ONCE = 500
+MESSAGES_A_SECOND = 100
+# Characters of a message that count as one message more, since reading and answering them takes 50 us.
+CHARACTERS_A_MESSAGE = 4_096
 SESSION_OVER = "Forbidden: the session is over"
 
 log = structlog.get_logger("maydan.websocket")
@@ -50,93 +53,141 @@ class Closed(Exception):
 class GraphQLWebSocket:
     """The ASGI application behind /graphql for WebSockets."""
 
-    def __init__(self, door: Door, operations: Operations, hub: LiveHub) -> None:
-        self._door, self._runner, self._hub = door, operations, hub
+    def __init__(self, door: Door, operations: Operations, sessions: SessionWatch, origins: Origins) -> None:
+        self._door, self._runner, self._sessions, self._origins = door, operations, sessions, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
+        headers = Headers(scope=scope)
+        if not self._origins.allow(headers):
+            await _forbid(scope, send)
+            return
         if PROTOCOL not in scope["subprotocols"]:
             # Accepted first, since only then does the client learn the code.
-            await send({"type": "websocket.accept"})
-            await send({"type": "websocket.close", "code": 4406, "reason": f"Use the subprotocol {PROTOCOL}"})
+            with suppress(OSError):
+                await send({"type": "websocket.accept"})
+                reason = f"Use the subprotocol {PROTOCOL}"
+                await send({"type": "websocket.close", "code": 4406, "reason": reason})
             return
-        await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
-        metrics.SOCKETS.inc()
-        try:
-            await Connection(self._door, self._runner, self._hub, scope, receive, send).run()
-        finally:
-            metrics.SOCKETS.dec()
+        with suppress(OSError):
+            await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
+            peer: str | None = scope["client"][0] if scope.get("client") else None
+            with metrics.SOCKETS.track_inprogress():
+                await Connection(self._door, self._runner, self._sessions, headers, peer, receive, send).run()
 
 
 class Connection:
     """One socket: its viewer, and its running operations."""
 
+    # Idle sockets are many: what each of them holds counts.
+    __slots__ = (
+        "_acknowledged",
+        "_closing",
+        "_door",
+        "_headers",
+        "_loop",
+        "_messages",
+        "_operations",
+        "_peer",
+        "_ping",
+        "_receive",
+        "_send",
+        "_sessions",
+        "_timer",
+        "_unheard",
+        "_viewer",
+    )
+
     def __init__(
-        self, door: Door, operations: Operations, hub: LiveHub, scope: Scope, receive: Receive, send: Send
+        self,
+        door: Door,
+        runner: Operations,
+        sessions: SessionWatch,
+        headers: Headers,
+        peer: str | None,
+        receive: Receive,
+        send: Send,
     ) -> None:
-        self._door, self._runner, self._hub = door, operations, hub
+        self._door, self._sessions, self._headers, self._peer = door, sessions, headers, peer
         self._receive, self._send = receive, send
-        self._headers = Headers(scope=scope)
-        self._peer: str | None = scope["client"][0] if scope.get("client") else None
         self._viewer: Viewer | None = None
-        self._init_event = asyncio.Event()
-        self._operations: dict[str, asyncio.Task[None]] = {}
-        # The running ones, and those whose id is free again but which still clean up or finish a mutation.
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._mutations: set[asyncio.Task[None]] = set()
-        self._closing: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
+        self._acknowledged = False
+        self._operations = SocketOperations(self, runner, self._tell)
+        self._messages = TokenBucket(MESSAGES_AT_ONCE, MESSAGES_A_SECOND)
+        self._loop = asyncio.get_running_loop()
+        # Why the server closes; None when the client has.
+        self._closing: asyncio.Future[Closed | None] = self._loop.create_future()
+        # Pings since anything was heard, and the one that is being sent.
+        self._unheard = 0
+        self._ping: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Serve until either side closes."""
-        async with AsyncExitStack() as self._stack:
-            reader = asyncio.create_task(self._read())
-            pinger = asyncio.create_task(self._ping())
-            try:
-                ends: set[asyncio.Future[Any]] = {reader, self._closing}
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-                if self._closing.done():
-                    closed = self._closing.result()
-                    if closed.reason == SESSION_OVER:
-                        await self._last_words(reader)
-                    with suppress(OSError, RuntimeError):
-                        await self._send(
-                            {"type": "websocket.close", "code": closed.code, "reason": _short(closed.reason)}
-                        )
-            finally:
-                await self._end(reader, pinger)
-
-    async def _last_words(self, reader: "asyncio.Task[None]") -> None:
-        """Hear and send nothing any more but the answers of mutations that run."""
-        self._cancel(reader, *self._tasks)
-        if self._mutations:
-            await asyncio.wait(self._mutations, timeout=LAST_WORDS)
-
-    async def _end(self, *tasks: "asyncio.Task[None]") -> None:
-        """Cancel everything but mutations: what was begun is finished, though nobody may hear of it."""
-        self._operations.clear()  # nobody listens any more
-        every = (*tasks, *self._tasks)
-        self._cancel(*every)
-        await asyncio.gather(*every, return_exceptions=True)
-
-    def _cancel(self, *tasks: "asyncio.Task[None]") -> None:
-        for task in tasks:
-            # Once: a second one would break into the giving back of what the task holds.
-            if task not in self._mutations and not task.cancelling():
+        # One timer, not a task that sleeps: idle sockets are many.
+        self._timer = self._loop.call_later(INIT_TIMEOUT, self._init_is_late)
+        reader = asyncio.create_task(self._read())
+        try:
+            closed = await self._closing
+            if closed is not None:
+                await self._leave(closed, reader)
+        finally:
+            self._timer.cancel()
+            if self._viewer is not None:
+                self._sessions.release(self._viewer, self._session_is_over)
+            tasks = [task for task in (reader, self._ping) if task is not None]
+            for task in tasks:
                 task.cancel()
+            await self._operations.end()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _close(self, code: int, reason: str) -> None:
+    def context(self) -> Context:
+        """A fresh context for one operation."""
+        return self._door.context(self._viewer, self._headers, self._peer)
+
+    def address(self) -> str:
+        """What stands for the client in limits."""
+        return self._door.address(self._headers, self._peer)
+
+    def is_over(self) -> bool:
+        """Whether the session has ended; then the socket closes."""
+        over = self._viewer is not None and self._door.is_revoked(self._viewer.session_id)
+        if over:
+            self._session_is_over()
+        return over
+
+    def close(self, code: int, reason: str) -> None:
+        """End the connection."""
         if not self._closing.done():
             self._closing.set_result(Closed(code, reason))
 
-    async def _ping(self) -> None:
-        try:
-            async with asyncio.timeout(INIT_TIMEOUT):
-                await self._init_event.wait()
-        except TimeoutError:
-            self._close(4408, "Connection initialisation timeout")
+    def _session_is_over(self) -> None:
+        self.close(4403, SESSION_OVER)
+
+    async def _leave(self, closed: Closed, reader: "asyncio.Task[None]") -> None:
+        reader.cancel()
+        if closed.reason == SESSION_OVER:
+            await self._operations.last_words()
+        self._operations.hush()
+        message = {"type": "websocket.close", "code": closed.code, "reason": _short(closed.reason)}
+        with suppress(OSError, RuntimeError, TimeoutError):
+            async with asyncio.timeout(CLOSE_PATIENCE):
+                await self._send(message)
+
+    def _init_is_late(self) -> None:
+        self.close(4408, "Connection initialisation timeout")
+
+    def _beat(self) -> None:
+        """Ping, unless nobody is there any more: nothing heard, or nothing read, for a while."""
+        if self._unheard >= UNHEARD_PINGS or (self._ping is not None and not self._ping.done()):
+            # The code that graphql-ws gives to sockets that froze: its client comes back.
+            self.close(4499, "Nothing was heard for a while")
             return
-        while True:
-            await asyncio.sleep(PING_EVERY)
+        self._unheard += 1
+        self._ping = self._loop.create_task(self._send_ping())
+        self._timer = self._loop.call_later(PING_EVERY, self._beat)
+
+    async def _send_ping(self) -> None:
+        with suppress(Gone):
             await self._tell({"type": "ping"})
 
     async def _read(self) -> None:
@@ -144,154 +195,118 @@ class Connection:
             while True:
                 message = await self._receive()
                 if message["type"] == "websocket.disconnect":
-                    return
+                    break
+                self._unheard = 0
                 await self._handle(message)
         except Closed as closed:
-            self._close(closed.code, closed.reason)
-        except (WebSocketDisconnect, OSError):
-            return
+            self.close(closed.code, closed.reason)
+        except Gone:
+            pass
         except Exception:
             log.exception("websocket failed")
-            self._close(1011, "Internal error")
+            self.close(1011, "Internal error")
+        if not self._closing.done():
+            self._closing.set_result(None)
 
     async def _handle(self, frame: Any) -> None:
         text = frame.get("text")
         if text is None:
             raise Closed(4400, "Send text messages")
+        if not self._messages.take(1 + len(text) // CHARACTERS_A_MESSAGE):
+            raise Closed(4429, f"At most {MESSAGES_A_SECOND} messages in a second")
         try:
             message = decode(text)
         except ValueError:
             raise Closed(4400, "Send JSON messages") from None
         if not isinstance(message, dict):
             raise Closed(4400, "A message is a JSON object")
+        payload = message.get("payload")
         match message.get("type"):
             case "connection_init":
-                await self._init(message.get("payload"))
+                await self._init(_object(payload))
             case "ping":
-                await self._tell({"type": "pong"})
+                pong: Message = {"type": "pong"}
+                await self._tell(pong if _object(payload) is None else pong | {"payload": payload})
             case "pong":
-                pass
+                _object(payload)
             case "subscribe":
-                self._subscribe(message.get("id"), message.get("payload"))
+                self._subscribe(message.get("id"), payload)
             case "complete":
-                self._complete(message.get("id"))
+                self._operations.complete(_id(message.get("id")))
             case other:
                 raise Closed(4400, f"Unknown message type {str(other)[:40]!r}")
 
-    async def _init(self, payload: object) -> None:
-        if self._init_event.is_set():
+    async def _init(self, payload: Message | None) -> None:
+        if self._acknowledged:
             raise Closed(4429, "Too many initialisation requests")
-        given: object = None
-        if isinstance(payload, dict):
-            lower, upper = (payload.get(name) for name in ("authorization", "Authorization"))
-            given = upper if lower is None else lower
-        elif payload is not None:
-            raise Closed(4400, "The payload of connection_init is an object")
+        lower, upper = ((payload or {}).get(name) for name in ("authorization", "Authorization"))
+        given = upper if lower is None else lower
         if given is not None and not isinstance(given, str):
             raise Closed(4403, "Forbidden")
         try:
-            self._viewer = self._door.viewer(self._headers.get("authorization") if given is None else given)
+            claims = self._door.claims(self._headers.get("authorization") if given is None else given)
         except BadToken as error:
             raise Closed(4403, f"Forbidden: {error}") from error
-        if self._viewer is not None:
-            await self._stack.enter_async_context(
-                self._hub.when_revoked(self._viewer.session_id, lambda: self._close(4403, SESSION_OVER))
-            )
-        self._init_event.set()
+        if claims is not None:
+            self._viewer = Viewer(claims.user_id, claims.session_id)
+            self._sessions.hold(self._viewer, claims.expires_at, self._session_is_over)
+        self._acknowledged = True
+        self._timer.cancel()
+        self._timer = self._loop.call_later(PING_EVERY, self._beat)
         await self._tell({"type": "connection_ack"})
 
     def _subscribe(self, id: object, payload: object) -> None:
-        if not self._init_event.is_set():
+        if not self._acknowledged:
             raise Closed(4401, "Unauthorized")
-        if not isinstance(id, str) or not 0 < len(id) <= MAX_ID_LENGTH or not isinstance(payload, dict):
-            raise Closed(4400, "A subscribe message has an id and a payload")
-        if id in self._operations:
-            raise Closed(4409, f"Subscriber for {id} already exists")
-        # As many again may still be cleaning up.
-        if len(self._operations) >= MAX_OPERATIONS or len(self._tasks) >= 2 * MAX_OPERATIONS:
-            raise Closed(4429, f"At most {MAX_OPERATIONS} operations at once")
-        task = asyncio.create_task(self._operate(id, payload))
-        self._operations[id] = task
-        self._tasks.add(task)
-        task.add_done_callback(lambda done: self._forget(id, done))
-
-    def _forget(self, id: str, task: "asyncio.Task[None]") -> None:
-        if self._operations.get(id) is task:
-            del self._operations[id]
-        self._tasks.discard(task)
-        self._mutations.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("operation over websocket failed", exc_info=error)
-            self._close(1011, "Internal error")
-
-    def _complete(self, id: object) -> None:
-        # The id is free at once; its task still has to clean up, or to finish a mutation that nobody hears of.
-        task = self._operations.pop(id, None) if isinstance(id, str) else None
-        if task is not None and task not in self._mutations:
-            task.cancel()
-
-    async def _operate(self, id: str, payload: dict[str, Any]) -> None:
-        request_id = new_request_id()
+        id = _id(id)
+        if not isinstance(payload, dict):
+            raise Closed(4400, "The payload of subscribe is an object")
         try:
-            try:
-                operation = await self._runner.prepare(
-                    payload, partial(self._door.address, self._headers, self._peer)
-                )
-                if operation.kind is OperationType.SUBSCRIPTION:
-                    await self._stream(id, operation, request_id)
-                    return
-                if operation.kind is OperationType.MUTATION and (task := asyncio.current_task()) is not None:
-                    self._mutations.add(task)
-                # The session may have ended since the socket was opened.
-                if self._viewer is not None and self._hub.is_revoked(self._viewer.session_id):
-                    self._close(4403, SESSION_OVER)
-                    return
-                context = self._door.context(self._viewer, self._headers, self._peer)
-                result = await self._runner.run(operation, context, request_id)
-                await self._answer(id, "next", result)
-                await self._answer(id, "complete")
-            except RequestRefused as refusal:
-                await self._answer(id, "error", refusal.body["errors"])
-        except OSError:
-            pass  # the client is gone
+            self._operations.start(id, payload)
+        except IdInUse:
+            raise Closed(4409, f"Subscriber for {id} already exists") from None
+        except TooMany:
+            raise Closed(4429, "Too many operations at once") from None
 
-    async def _stream(self, id: str, operation: Operation, request_id: str) -> None:
-        context = self._door.context(self._viewer, self._headers, self._peer)
+    async def _tell(self, message: Message) -> None:
         try:
-            payloads = cast(
-                AsyncGenerator[dict[str, Any], None], self._runner.stream(operation, context, request_id)
-            )
-            async with aclosing(payloads):
-                async for payload in payloads:
-                    # However long sending takes, it holds no connection of the pool.
-                    await context.db.release()
-                    if payload["data"] is None and "path" not in payload.get("errors", [{}])[0]:
-                        # It did not begin.
-                        await self._answer(id, "error", payload["errors"])
-                        return
-                    await self._answer(id, "next", payload)
-            await self._answer(id, "complete")
-        except TooSlow:
-            # 1013, "try again later": the client comes back with its cursor.
-            self._close(1013, "Too slow: resume with the last liveCursor")
-        except OSError:
-            raise
-        except RequestRefused:
-            raise
-        except Exception as error:
-            await self._answer(id, "error", [tell_exception(error, request_id)])
+            text = encode(message).decode()
+        except RecursionError:
+            # Only what the client sent itself can be so deep.
+            raise Closed(4400, "Nested too deeply") from None
+        try:
+            await self._send({"type": "websocket.send", "text": text})
+        except OSError as error:
+            raise Gone from error
 
-    async def _answer(self, id: str, type: str, payload: object = None) -> None:
-        """Tell of an operation, unless the client completed it: the id may already be another's."""
-        if self._operations.get(id) is not asyncio.current_task():
-            return
-        if type != "next":
-            del self._operations[id]
-        message: dict[str, object] = {"id": id, "type": type}
-        await self._tell(message if payload is None else message | {"payload": payload})
 
-    async def _tell(self, message: dict[str, Any]) -> None:
-        await self._send({"type": "websocket.send", "text": encode(message).decode()})
+async def _forbid(scope: Scope, send: Send) -> None:
+    """Answer the handshake with HTTP 403, with a body where the server can send one."""
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close"})
+        return
+    sentence = "Pages of this origin may not open sockets here; CORS_ORIGINS lists those that may."
+    body = encode({"errors": [{"message": sentence, "extensions": {"code": "FORBIDDEN"}}]})
+    headers = [
+        (b"content-type", b"application/json; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "websocket.http.response.start", "status": 403, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body})
+
+
+def _object(payload: object) -> Message | None:
+    """An optional payload. Raises Closed when it is something else."""
+    if payload is None or isinstance(payload, dict):
+        return payload
+    raise Closed(4400, "A payload is an object")
+
+
+def _id(id: object) -> str:
+    """An operation's id. Raises Closed when it is none."""
+    if isinstance(id, str) and 0 < len(id) <= MAX_ID_LENGTH:
+        return id
+    raise Closed(4400, f"An id is a string of 1 to {MAX_ID_LENGTH} characters")
 
 
 def _short(reason: str) -> str:

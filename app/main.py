@@ -2,20 +2,24 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import demo, health
 from app.documents.nursery import Nursery
 from app.graphiql.routes import graphiql_routes
-from app.logs import configure_logs
+from app.logs import configure_logs, new_request_id
 from app.parts import Parts, started, token_keys
+from app.schema_page import schema_page
 from app.settings import Settings
 
 log = structlog.get_logger("maydan.main")
@@ -33,6 +37,10 @@ class GraphQLEndpoint:
             await parts.websocket(scope, receive, send)
         else:
             await parts.http(scope, receive, send)
+
+    def stop(self) -> None:
+        """End the streams of events; WebSockets are closed by the server."""
+        self._application.parts.events.stop()
 
 
 class Application:
@@ -69,6 +77,8 @@ class Application:
             Route("/metrics", health.metrics_page),
             Route("/.well-known/jwks.json", self._jwks),
         ]
+        if self.settings.serves_introspection:
+            routes.append(Route("/schema.graphql", schema_page()))
         if self.settings.serves_graphiql:
             accounts = demo.accounts_of(lambda: self.parts) if self.settings.demo else None
             routes += graphiql_routes(demo_accounts=accounts)
@@ -80,27 +90,36 @@ class Application:
         )
 
 
-class _Maydan(Starlette):
+class Maydan(Starlette):
     """Starlette, with a short way to what nearly every request asks for; it answers its own errors."""
 
     endpoint: GraphQLEndpoint
+    # The endpoint, behind what lets pages of other origins in where that is configured.
+    door: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan" and scope["path"] == "/graphql":
-            await self.endpoint(scope, receive, send)
+            await self.door(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+    def stop(self) -> None:
+        """The server stops soon: end what would not end by itself."""
+        self.endpoint.stop()
 
 
 def create_application(settings: Settings, nursery: Nursery | None = None) -> tuple[Application, Starlette]:
     """The application, and its ASGI form. Several in one process may share a nursery."""
     application = Application(settings, nursery)
-    asgi = _Maydan(
+    cors = _cors(settings)
+    asgi = Maydan(
         routes=application.routes(),
         lifespan=application.lifespan,
-        exception_handlers={HTTPException: _plain_error},
+        exception_handlers={HTTPException: _plain_error, Exception: _internal_error},
+        middleware=[Middleware(CORSMiddleware, **cors)] if cors else [],
     )
     asgi.endpoint = GraphQLEndpoint(application)
+    asgi.door = CORSMiddleware(asgi.endpoint, **cors) if cors else asgi.endpoint
     return application, asgi
 
 
@@ -109,6 +128,27 @@ def create_app() -> Starlette:
     settings = Settings()
     configure_logs(level=settings.log_level, json=settings.logs_json)
     return create_application(settings)[1]
+
+
+def _cors(settings: Settings) -> dict[str, Any]:
+    """What pages of the configured origins may do; nothing where none is. There are no cookies to be let in."""
+    if not settings.cors_origins:
+        return {}
+    return {
+        "allow_origins": settings.cors_origins,
+        "allow_methods": ["GET", "POST"],
+        "allow_headers": ["*"],
+        "expose_headers": ["etag", "retry-after", "x-request-id"],
+        "max_age": 7200,  # seconds; the longest that Chromium keeps
+    }
+
+
+async def _internal_error(_: Request, error: Exception) -> Response:
+    request_id = new_request_id()
+    log.error("request failed", request_id=request_id, exc_info=error)
+    message = "Something went wrong on the server. Quote the requestId when you report it."
+    extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id}
+    return JSONResponse({"errors": [{"message": message, "extensions": extensions}]}, status_code=500)
 
 
 async def _plain_error(_: Request, error: Exception) -> Response:

@@ -28,6 +28,9 @@ DURATION = Histogram(
 STATEMENTS = Counter("maydan_sql_statements_total", "SQL statements sent by operations.")
 EVENTS = Counter("maydan_live_events_total", "Live events sent to clients.")
 SOCKETS = Gauge("maydan_websockets", "Open WebSocket connections.", multiprocess_mode="livesum")
+EVENT_STREAMS = Gauge(
+    "maydan_event_streams", "Open answers by server-sent events.", multiprocess_mode="livesum"
+)
 STREAMS = Gauge("maydan_live_streams", "Running subscriptions.", multiprocess_mode="livesum")
 BUS_UP = Gauge("maydan_bus_up", "Whether Valkey answers, 1 or 0.", multiprocess_mode="livemin")
 LOG_SEEN = Gauge(

@@ -3,6 +3,7 @@
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from ipaddress import ip_network
 
 from app.auth import Door
@@ -12,12 +13,16 @@ from app.documents.examiner import Examiner
 from app.documents.nursery import Nursery
 from app.documents.persisted import PersistedDocuments
 from app.graphql_http import GraphQLHttp
+from app.graphql_sse import EventStreams
 from app.graphql_ws import GraphQLWebSocket
+from app.http_requests import Requests
 from app.live import LiveHub
 from app.live.texts import SharedTexts
 from app.operations import Allowed, Operations
+from app.origins import Origins
 from app.passwords import Passwords
 from app.refresh import RefreshTokens
+from app.session_watch import SessionWatch
 from app.settings import Settings
 from app.tokens import AccessTokens, TokenKeys
 from dataloaders.database import Database
@@ -37,7 +42,9 @@ class Parts:
     settings: Settings
     database: Database
     hub: LiveHub
+    sessions: SessionWatch
     door: Door
+    events: EventStreams
     http: GraphQLHttp
     websocket: GraphQLWebSocket
     stopping: bool = False
@@ -81,13 +88,20 @@ async def started(settings: Settings, stack: AsyncExitStack, nursery: Nursery | 
     operations = await _operations(settings, stack, database, nursery or stack.enter_context(Nursery()))
     proxies = [ip_network(text, strict=False) for text in settings.trusted_proxies]
     door = Door(database, services, tokens, hub.is_revoked, proxies)
+    lifetime = timedelta(seconds=settings.access_token_seconds)
+    sessions = await stack.enter_async_context(SessionWatch.running(database, hub, lifetime))
+    events = EventStreams(door, operations, sessions)
+    origins = Origins(settings.cors_origins, settings.public_url)
+    requests = Requests(origins, settings.max_body_bytes)
     return Parts(
         settings,
         database,
         hub,
+        sessions,
         door,
-        GraphQLHttp(door, operations, max_body_bytes=settings.max_body_bytes),
-        GraphQLWebSocket(door, operations, hub),
+        events,
+        GraphQLHttp(door, operations, events, requests, HTTPStatus(int(settings.validation_status))),
+        GraphQLWebSocket(door, operations, sessions, origins),
     )
 
 

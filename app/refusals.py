@@ -21,6 +21,13 @@ class RequestRefused(Exception):
         self.body = {"errors": list(errors)}
 
 
+class Malformed(RequestRefused):
+    """What is no GraphQL request: its status does not depend on what the client accepts."""
+
+    def __init__(self, status: HTTPStatus, message: str, *, code: str = "BAD_USER_INPUT") -> None:
+        super().__init__(status, code, [error_told(GraphQLError(message), code)])
+
+
 def refused(status: HTTPStatus, code: str, message: str, **extensions: object) -> RequestRefused:
     """A refusal with one sentence."""
     return RequestRefused(status, code, [error_told(GraphQLError(message), code, **extensions)])

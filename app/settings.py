@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Addresses or networks, with commas, whose X-Forwarded-For is believed."
     )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins, with commas, whose pages may call this API from a browser; `*` for all."
+    )
     database_pool_size: int = Field(
         10, ge=1, le=500, description="Connections to PostgreSQL for each worker."
     )
@@ -101,6 +104,9 @@ class Settings(BaseSettings):
     documents: Literal["any", "log", "trusted"] = Field(
         "any",
         description="Which documents run: any; log the ones that were not imported; trusted, only imported ones.",
+    )
+    validation_status: Literal["400", "422"] = Field(
+        "400", description="HTTP status of documents that are not valid: 400 or 422."
     )
     operation_seconds: int = Field(
         10, ge=1, le=300, description="Longest time a query or mutation may take, seconds."
@@ -165,7 +171,7 @@ class Settings(BaseSettings):
             raise ValueError("it must start with https:// or http://")
         return value.rstrip("/") if value else value
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (

@@ -13,6 +13,8 @@ import sys
 
 import uvicorn
 
+from app.main import Maydan
+from app.protocols import HttpProtocol, SocketProtocol
 from app.settings import Settings
 
 # Seconds that a worker without a parent gets: the embedded database is going away at the same time.
@@ -27,8 +29,17 @@ WS_MAX_BYTES = 262_144
 COLLECT_AFTER = (50_000, 20, 100)
 
 
-class Server(uvicorn.Server):
-    """uvicorn's server; what was made until it is started stays, so the collector need not look at it again."""
+class StreamingServer(uvicorn.Server):
+    """uvicorn's server; streams of events, which have no end of their own, end when it stops."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if isinstance(self.config.loaded_app, Maydan):
+            self.config.loaded_app.stop()
+        await super().shutdown(sockets)
+
+
+class Server(StreamingServer):
+    """The server of a worker; what was made until it is started stays, so the collector need not look at it again."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -43,10 +54,11 @@ def config(settings: Settings) -> uvicorn.Config:
         "app.main:create_app",
         factory=True,
         loop="uvloop",
-        http="httptools",
-        ws="websockets-sansio",
+        http=HttpProtocol,
+        ws=SocketProtocol,
         ws_per_message_deflate=False,  # an idle socket costs 55 KB with it, 20 KB without
         ws_max_size=WS_MAX_BYTES,
+        ws_ping_interval=None,  # app/graphql_ws.py pings; twice would wake phones twice
         server_header=False,
         proxy_headers=False,  # TRUSTED_PROXIES decides, in the application
         access_log=False,  # one line per operation instead

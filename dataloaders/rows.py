@@ -107,6 +107,12 @@ class SessionRow(NamedTuple):
     revoked_at: datetime | None
 
 
+class RotationRow(NamedTuple):
+    user_id: int
+    id: int
+    rotated_at: datetime
+
+
 class LevelRow(NamedTuple):
     level: float
 

@@ -1,13 +1,14 @@
 """Signing up, in and out, and refreshing a session."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from math import ceil
 from typing import NamedTuple
 
-from dataloaders.database import Statements
+from dataloaders.database import Session, Statements
 from dataloaders.rows import IdRow, LevelRow, PasswordRow, SessionRow, UserIdRow, UserRow, WaitRow
+from dataloaders.sessions import sessions_rotated_at
 from dataloaders.users import USERS
 from resolvers.context import Allowance, Context, RefreshClaims, Viewer
 from resolvers.errors import Refusal, UserErrorCode
@@ -125,6 +126,24 @@ async def sign_out(ctx: Context) -> None:
         await _revoke(tx, viewer.id, viewer.session_id)
     ctx.services.bus.revoke(viewer.session_id)
     ctx.services.bus.ring()
+
+
+async def end_sessions(db: Session, user_id: int) -> int:
+    """End every session of an account, for the operator. Returns how many there were."""
+    async with db.transaction() as tx:
+        ended = await tx.many(IdRow, SESSIONS["revoke_sessions_of"], user_id)
+        for row in ended:
+            await announce_revoked_session(tx, user_id, row.id)
+    return len(ended)
+
+
+async def newest_token_ends(
+    db: Session, sessions: Sequence[Viewer], token_lifetime: timedelta
+) -> list[datetime | None]:
+    """When the newest access token of each session ends, or ended; None for sessions that are over."""
+    async with db.turn() as turn:
+        rotated = await sessions_rotated_at(turn, sessions)
+    return [None if at is None else at + token_lifetime for at in rotated]
 
 
 async def open_session(ctx: Context, user_id: int) -> Tokens:

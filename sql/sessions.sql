@@ -12,6 +12,24 @@ WHERE user_id = $1 AND id = $2;
 -- name: revoke_session :maybe
 UPDATE sessions SET revoked_at = now() WHERE user_id = $1 AND id = $2 AND revoked_at IS NULL RETURNING id;
 
+-- name: revoke_sessions_of :many
+-- Every session of an account that is not over; locked in order, as several rows always are.
+WITH open AS (
+    SELECT user_id, id FROM sessions
+    WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > now() ORDER BY id FOR UPDATE
+)
+UPDATE sessions s SET revoked_at = now() FROM open
+WHERE s.user_id = $1 AND s.user_id = open.user_id AND s.id = open.id RETURNING s.id;
+
+-- name: sessions_rotated_at :many
+-- When these sessions were last refreshed, those that are over left out. LATERAL … LIMIT: a look-up for each key.
+SELECT s.user_id, s.id, s.rotated_at
+FROM unnest($1::bigint[], $2::bigint[]) AS k (user_id, id)
+CROSS JOIN LATERAL (
+    SELECT * FROM sessions
+    WHERE user_id = k.user_id AND id = k.id AND revoked_at IS NULL AND expires_at > now() LIMIT 1
+) s;
+
 -- name: sessions_revoked_lately :many
 -- crosses owners: a starting worker learns which access tokens are refused though they have not expired.
 SELECT id FROM sessions WHERE revoked_at > now() - make_interval(secs => $1);

@@ -19,7 +19,9 @@ from app.documents.nursery import Nursery
 from app.embedded import EmbeddedValkey
 from app.logs import configure_logs
 from app.main import Application, create_application
+from app.protocols import HttpProtocol, SocketProtocol
 from app.settings import Settings
+from app.worker import StreamingServer
 from sql import Query
 from tests.people import PASSWORD, Person
 
@@ -138,8 +140,9 @@ async def serving(database_url: str, redis_url: str, **changes: object) -> Async
     listening = socket.socket(listening.family, listening.type, socket.IPPROTO_TCP, fileno=listening.detach())
     config = uvicorn.Config(
         asgi,
-        http="httptools",
-        ws="websockets-sansio",
+        http=HttpProtocol,
+        ws=SocketProtocol,
+        ws_ping_interval=None,
         ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
@@ -150,7 +153,7 @@ async def serving(database_url: str, redis_url: str, **changes: object) -> Async
         # The people's client gives up idle connections at 5 s; at the same moment is too late for one of the two.
         timeout_keep_alive=600,
     )
-    server = uvicorn.Server(config)
+    server = StreamingServer(config)
     task = asyncio.create_task(server._serve([listening]))
     try:
         while not server.started:

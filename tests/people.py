@@ -192,6 +192,16 @@ class Person:
             yield Stream(socket, field)
 
 
+def without_cost(message: dict[str, Any]) -> dict[str, Any]:
+    """A message over a socket, without the cost of the operation that it answers."""
+    payload = message.get("payload")
+    if isinstance(payload, dict) and isinstance(payload.get("extensions"), dict):
+        payload["extensions"].pop("cost", None)
+        if not payload["extensions"]:
+            del payload["extensions"]
+    return message
+
+
 @dataclass
 class Socket:
     """JSON messages over a WebSocket."""
@@ -202,12 +212,12 @@ class Socket:
         await self.connection.send(json.dumps(message))
 
     async def receive(self, patience: float = EVENT_PATIENCE) -> dict[str, Any]:
-        """The next message that is no ping."""
+        """The next message that is no ping; an answer without what it cost, which tests of costs ask for over HTTP."""
         async with asyncio.timeout(patience):
             while True:
                 message: dict[str, Any] = json.loads(await self.connection.recv())
                 if message["type"] != "ping":
-                    return message
+                    return without_cost(message)
 
 
 @dataclass

@@ -4,7 +4,7 @@ import re
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from app.refusals import RequestRefused, refused
+from app.refusals import Malformed
 
 # Values in the variables, objects and lists counted: checking them takes microseconds each. The longest list that a
 # field takes has 100.
@@ -36,7 +36,9 @@ class Asked(NamedTuple):
 
 
 def asked_by(request: object) -> Asked:
-    """What a request's JSON asks. Raises RequestRefused."""
+    """What a request's JSON asks. Raises Malformed."""
+    if isinstance(request, list):
+        raise _bad("Batches are not taken: send each operation as a request of its own, over one connection.")
     if not isinstance(request, dict):
         raise _bad("Send one JSON object with a 'query'.")
     text, name, variables = request.get("query"), request.get("operationName"), request.get("variables")
@@ -103,5 +105,5 @@ def _check_size(variables: dict[str, Any]) -> None:
         waiting.extend([each for each in inside if not isinstance(each, _SCALARS)])
 
 
-def _bad(sentence: str) -> RequestRefused:
-    return refused(HTTPStatus.BAD_REQUEST, "BAD_USER_INPUT", sentence)
+def _bad(sentence: str) -> Malformed:
+    return Malformed(HTTPStatus.BAD_REQUEST, sentence)

@@ -5,8 +5,8 @@ import os
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 
@@ -93,7 +93,7 @@ class LiveHub:
         self._public: set[HubListener] = set()
         self._listeners: set[HubListener] = set()
         self._revoked: dict[int, float] = {}
-        self._on_revoked: dict[int, set[Callable[[], None]]] = defaultdict(set)
+        self._on_revoked: set[Callable[[int], None]] = set()
         self._epoch = ""
         self.seen = 0
         # When all of the log was known here last, by the monotonic clock.
@@ -168,25 +168,23 @@ class LiveHub:
         listener.owners = owners
 
     def revoke(self, session_id: int) -> None:
-        """Refuse the session's access tokens here from now on, and close its sockets."""
+        """Refuse the session's access tokens here from now on, and tell whoever keeps its sockets."""
         self._revoked[session_id] = time.monotonic() + self._token_seconds
-        for close in list(self._on_revoked.get(session_id, ())):
-            close()
+        for tell in self._on_revoked:
+            tell(session_id)
 
     def is_revoked(self, session_id: int) -> bool:
         """Whether the session is over."""
         return session_id in self._revoked
 
-    @asynccontextmanager
-    async def when_revoked(self, session_id: int, close: Callable[[], None]) -> AsyncIterator[None]:
-        """Call `close` when the session ends during the block."""
-        self._on_revoked[session_id].add(close)
+    @contextmanager
+    def when_revoked(self, tell: Callable[[int], None]) -> Iterator[None]:
+        """Call `tell` with each session that ends during the block."""
+        self._on_revoked.add(tell)
         try:
             yield
         finally:
-            self._on_revoked[session_id].discard(close)
-            if not self._on_revoked[session_id]:
-                del self._on_revoked[session_id]
+            self._on_revoked.discard(tell)
 
     def _numbered(self) -> None:
         self._wake.set()

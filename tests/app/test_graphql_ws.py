@@ -12,12 +12,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from app import graphql_ws
+from app import graphql_ws, socket_operations
 from resolvers import posts
 from resolvers.context import Context
 from tests.conftest import Oracle, Server
 from tests.live import holds
-from tests.people import EVENT_PATIENCE, Person, Socket
+from tests.people import EVENT_PATIENCE, Person, Socket, without_cost
 
 PROTOCOL = "graphql-transport-ws"
 _EVENT = "{ __typename ... on TimelineEntryAdded { edge { node { post { text } } } } }"
@@ -127,7 +127,7 @@ async def test_an_id_in_use_is_refused(server: Server, id: str) -> None:
 async def test_there_is_a_limit_to_operations_on_one_socket(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(graphql_ws, "MAX_OPERATIONS", 3)
+    monkeypatch.setattr(socket_operations, "MAX_OPERATIONS", 3)
     async with opened(server) as socket:
         await acknowledged(socket)
         for id in "abc":
@@ -226,10 +226,9 @@ async def test_queries_and_mutations_run_on_the_socket_in_text_frames(alice: Per
             await socket.send(subscribe(id, query, text="سلام"))
             frames = [await socket.connection.recv() for _ in range(2)]
             assert all(isinstance(frame, str) for frame in frames)
-            assert [json.loads(frame) for frame in frames] == [
-                {"id": id, "type": "next", "payload": {"data": data}},
-                {"id": id, "type": "complete"},
-            ]
+            answer, end = (without_cost(json.loads(frame)) for frame in frames)
+            assert answer == {"id": id, "type": "next", "payload": {"data": data}}
+            assert end == {"id": id, "type": "complete"}
 
 
 async def test_an_operation_that_fails_harms_no_other(alice: Person) -> None:
@@ -262,6 +261,32 @@ async def test_an_anonymous_home_timeline_is_an_error_of_the_operation(passer_by
         assert (answer["type"], answer["payload"][0]["extensions"]["code"]) == ("error", "UNAUTHENTICATED")
 
 
+async def test_a_subscription_that_fails_midway_is_an_error_of_its_id_alone(
+    server: Server, alice: Person
+) -> None:
+    async with alice.socket() as socket:
+        await caught_up(socket, "fails", HOME)
+        (listener,) = server.application.parts.hub._listeners
+        await caught_up(socket, "goes on")
+
+        def breaks() -> None:
+            raise ValueError("broken")
+
+        listener._wake.clear = breaks  # type: ignore[method-assign]  # it fails as a bug would
+        with capture_logs() as logged:
+            await alice.posts("heard by one")
+            first, second = await socket.receive(), await socket.receive()
+        if first["id"] == "goes on":
+            first, second = second, first
+        assert (first["id"], first["type"]) == ("fails", "error")
+        assert [error["extensions"]["code"] for error in first["payload"]] == ["INTERNAL_SERVER_ERROR"]
+        assert "broken" not in json.dumps(first)
+        assert (second["id"], second["type"]) == ("goes on", "next")
+        assert [line["log_level"] for line in logged] == ["error"]
+        # The id is free again.
+        await caught_up(socket, "fails", HOME)
+
+
 async def test_complete_ends_a_subscription_and_frees_its_id_at_once(alice: Person) -> None:
     async with alice.socket() as socket:
         await caught_up(socket, "other")
@@ -289,10 +314,8 @@ async def test_an_id_is_free_as_soon_as_its_operation_is_over(alice: Person) -> 
 async def test_completing_what_does_not_run_is_ignored(server: Server) -> None:
     async with opened(server) as socket:
         await acknowledged(socket)
-        unknown: list[object] = ["x", 1, None, [], {}]
-        for id in unknown:
+        for id in ("x", "😀", "\ud83d"):
             await socket.send({"id": id, "type": "complete"})
-        await socket.send({"type": "complete"})
         await socket.send(subscribe("a", WHO))
         await told(socket, "a")
 

@@ -1,0 +1,136 @@
+"""uvicorn's protocols, with an end for peers that keep memory by what they leave undone."""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode, Frame
+
+# Seconds in which a peer that is behind must read at least something: a phone that changes networks needs some ten.
+UNREAD_SECONDS = 30.0
+# Seconds after the application is done until the connection is cut: uvicorn closes it in order after 10 s, which never
+# ends for a peer that reads nothing more.
+LINGER = 12.0
+# Frames of one message. Its bytes are bounded, but frames may be empty; cut at the smallest TCP packets the largest
+# message has some 500.
+MOST_FRAMES = 1_000
+# Bytes that wait to be read by a peer when it asks for one more pong: those are written past all back pressure.
+MOST_UNREAD = 262_144
+
+
+class _Unread:
+    """Cuts a connection off whose peer reads nothing while more waits for it than uvicorn goes on writing into."""
+
+    __slots__ = ("_loop", "_size", "_timer", "_transport")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
+        self._loop, self._transport = loop, transport
+        self._watch()
+
+    def _watch(self) -> None:
+        self._size = self._transport.get_write_buffer_size()
+        self._timer = self._loop.call_later(UNREAD_SECONDS, self._look)
+
+    def _look(self) -> None:
+        # Large answers take slow readers longer than that.
+        if self._transport.get_write_buffer_size() >= self._size:
+            self._transport.abort()
+        else:
+            self._watch()
+
+    def cancel(self) -> None:
+        """The peer has read."""
+        self._timer.cancel()
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One HTTP connection."""
+
+    _unread: _Unread | None = None
+
+    def pause_writing(self) -> None:
+        """More waits for the peer than should."""
+        super().pause_writing()
+        self._unread = _Unread(self.loop, self.transport)
+
+    def resume_writing(self) -> None:
+        """The peer has read."""
+        super().resume_writing()
+        self._read()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._read()
+        super().connection_lost(exc)
+
+    def _read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """One WebSocket connection."""
+
+    _unread: _Unread | None = None
+    _cut: asyncio.TimerHandle | None = None
+
+    def on_task_complete(self, task: "asyncio.Task[None]") -> None:
+        """The application is done: whatever the peer does, the connection ends."""
+        super().on_task_complete(task)
+        if not self.disconnected:
+            self._cut = self.loop.call_later(LINGER, self.transport.abort)
+
+    def pause_writing(self) -> None:
+        """More waits for the peer than should."""
+        super().pause_writing()
+        self._unread = _Unread(self.loop, self.transport)
+
+    def resume_writing(self) -> None:
+        """The peer has read."""
+        super().resume_writing()
+        self._read()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._read()
+        if self._cut is not None:
+            self._cut.cancel()
+        super().connection_lost(exc)
+
+    def handle_cont(self, event: Frame) -> None:
+        """One more frame of a message."""
+        if len(self.frames) >= MOST_FRAMES:
+            self._refuse(CloseCode.MESSAGE_TOO_BIG, "too many frames")
+            return
+        super().handle_cont(event)
+
+    def handle_ping(self) -> None:
+        """Answer a ping."""
+        if self.transport.get_write_buffer_size() > MOST_UNREAD:
+            self.transport.abort()
+            return
+        super().handle_ping()
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand a whole message on, when it is text at all; uvicorn would log what is none with its traceback."""
+        if self.curr_msg_data_type == "text":
+            try:
+                self.frames = [b"".join(self.frames)]
+                self.frames[0].decode()
+            except UnicodeDecodeError:
+                self._refuse(CloseCode.INVALID_DATA, "not UTF-8")
+                return
+        super().send_receive_event_to_app()
+
+    def _refuse(self, code: CloseCode, reason: str) -> None:
+        self.frames = []
+        if self.close_sent or self.transport.is_closing():
+            return
+        self.conn.fail(code, reason)
+        self.handle_parser_exception()
+
+    def _read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
