@@ -14,11 +14,15 @@ ARGS ?=
 CASES ?= 100000
 SEED ?=
 PEERS := bench/peers/node_modules/.package-lock.json
+# The clients that tests run, and Node, live beside the server: their requirements may contradict its own.
+CLIENTS := .venv-clients
+CLIENTS_PYTHON := $(CLIENTS)/.installed
+CLIENTS_NODE := tests/clients/node_modules/.package-lock.json
 # `make run DEMO=false` wants its secrets from the environment.
 DEMO ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser campaign-execution check fmt schema sql-schema bench bench-peers bench-check bench-sql lock clean
+.PHONY: help run test test-browser test-clients campaign-execution check fmt schema sql-schema bench bench-peers bench-check bench-sql lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -28,10 +32,13 @@ run: $(RUNTIME) ## Serve a demo network and print what to open; PORT=8123 choose
 	@DEMO=$(DEMO) exec $(BIN)/python -m app serve
 
 test: $(DEV) ## Run the tests, on servers and data of their own.
-	@exec $(BIN)/python -m pytest -n $(JOBS) -m "not browser" $(ARGS)
+	@exec $(BIN)/python -m pytest -n $(JOBS) -m "not browser and not clients" $(ARGS)
 
 test-browser: $(DEV) ## Run the tests that drive a Chromium (Debian: apt install chromium).
 	@exec $(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+
+test-clients: $(DEV) $(CLIENTS_PYTHON) $(CLIENTS_NODE) ## Run the tests in which real clients (Apollo, Relay, urql and others) use the server.
+	@exec $(BIN)/python -m pytest -n $(JOBS) -m clients tests/clients $(ARGS)
 
 check: $(DEV) ## Run all static checks: format, lint, types, layout, house rules, migrations.
 	$(BIN)/ruff format --check .
@@ -71,13 +78,24 @@ bench-sql: $(DEV) ## Measure what a home page costs PostgreSQL, by how many acco
 lock: $(DEV) ## Lock the newest requirements that fit, with hashes for all platforms.
 	$(LOCK) --upgrade requirements.in -o requirements.txt
 	$(LOCK) --upgrade requirements-dev.in -o requirements-dev.txt
+	$(LOCK) --upgrade requirements-clients.in -o requirements-clients.txt
 
-clean: ## Remove the virtual environment and all caches; the data in .data stays.
-	rm -rf bench/peers/node_modules $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+clean: ## Remove the virtual environments and all caches; the data in .data stays.
+	rm -rf bench/peers/node_modules tests/clients/node_modules $(CLIENTS) $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './.data/*' -prune -exec rm -rf {} +
 
 $(PEERS): bench/peers/package-lock.json
 	@cd bench/peers && npm ci --ignore-scripts --silent
+	@touch $@
+
+$(CLIENTS_PYTHON): requirements-clients.txt $(RUNTIME)
+	@echo "Installing the clients that tests use, and Node, into $(CLIENTS) …"
+	@$(BIN)/python -m venv --clear $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-clients.txt
+	@touch $@
+
+$(CLIENTS_NODE): tests/clients/package-lock.json $(CLIENTS_PYTHON)
+	@cd tests/clients && ../../$(CLIENTS)/bin/npm ci --ignore-scripts --silent
 	@touch $@
 
 $(RUNTIME): requirements.txt

@@ -52,15 +52,15 @@ def asked_by(request: object) -> Asked:
         raise _bad("'variables' must be an object or null.")
     else:
         _check_size(variables)
-    reference = _reference(request)
-    if text is None or not text.strip():
-        if reference is None:
-            raise _bad("'query' must be a GraphQL document.")
-        text = None
+    if text is not None and not text.strip():
+        text = None  # graphql-ws's client wants a query, so apps that have none send an empty one
+    reference = _reference(request, alone=text is None)
+    if text is None and reference is None:
+        raise _bad("'query' must be a GraphQL document.")
     return Asked(text, reference, name or None, variables)
 
 
-def _reference(request: dict[str, Any]) -> Reference | None:
+def _reference(request: dict[str, Any], *, alone: bool) -> Reference | None:
     extensions = request.get("extensions")
     if extensions is not None and not isinstance(extensions, dict):
         raise _bad("'extensions' must be an object or null.")
@@ -74,7 +74,7 @@ def _reference(request: dict[str, Any]) -> Reference | None:
     given = request.get("documentId")
     if given is not None:
         return Reference(_id(given, "documentId").removeprefix("sha256:"), automatic=False)
-    if request.get("query") is None:
+    if alone:
         # Relay's names for it; with a text beside them they are anybody's.
         for name in ("doc_id", "id"):
             if request.get(name) is not None:

@@ -147,6 +147,7 @@ async def test_trusted_documents_run_by_every_kind_of_reference(serve: Serve, tm
         {"documentId": "id-of-Trusted"},
         {"doc_id": "id-of-Trusted", "variables": {}},
         {"id": "id-of-Trusted", "operationName": "Trusted"},
+        {"id": "id-of-Trusted", "query": ""},
         {"documentId": f"sha256:{digest}"},
         automatic(digest),
         automatic(digest, text),
