@@ -121,5 +121,5 @@ async def _operations(
     budgets = (
         await stack.enter_async_context(Budgets.connected(settings.redis_url, budget)) if budget else None
     )
-    allowed = Allowed(settings.cost_limit, settings.operation_seconds, settings.max_response_bytes)
+    allowed = Allowed(settings.cost_limit, settings.operation_seconds, settings.max_response_characters)
     return Operations(documents, allowed, budgets)

@@ -118,7 +118,7 @@ class Settings(BaseSettings):
         None, description="console or json; without it console in demo mode, json otherwise."
     )
     max_body_bytes: int = Field(262_144, ge=1024, le=67_108_864, description="Largest request body, bytes.")
-    max_response_bytes: int = Field(
+    max_response_characters: int = Field(
         4_194_304, ge=65_536, le=67_108_864, description="Largest answer, characters of its values."
     )
     shutdown_seconds: int = Field(

@@ -38,12 +38,14 @@ class PreparedOperation:
         executor_class: type[BreadthFirst],
         *,
         max_coercion_errors: int = 50,
+        hide_suggestions: bool = False,
     ) -> None:
         self.definition = _operation_of(document, operation_name)
         self.document = document
         self._schema = schema
         self._executor_class = executor_class
         self._max_coercion_errors = max_coercion_errors
+        self._hide_suggestions = hide_suggestions
         self._definitions = {
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
@@ -62,6 +64,7 @@ class PreparedOperation:
             default_field_resolver,
         )
         self._model.plan = self._plan
+        self._model.hide_suggestions = hide_suggestions
 
     async def execute(
         self, context: Any, variables: Mapping[str, Any] | None = None, root: Any = None
@@ -77,6 +80,7 @@ class PreparedOperation:
                 None if self.definition.name is None else self.definition.name.value,
                 max_coercion_errors=self._max_coercion_errors,
                 executor_class=self._executor_class,
+                hide_suggestions=self._hide_suggestions,
             )
         else:
             executor = self._executor(context, variables, root)
@@ -107,6 +111,7 @@ class PreparedOperation:
             self.definition.variable_definitions or (),
             dict(variables or {}),
             max_errors=self._max_coercion_errors,
+            hide_suggestions=self._hide_suggestions,
         )
         if isinstance(values, list):
             return ExecutionResult(None, errors=values)

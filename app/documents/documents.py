@@ -62,10 +62,16 @@ class Document:
     """A validated document: its operations are prepared when they are first asked for."""
 
     def __init__(
-        self, text: str, node: DocumentNode, costs: Mapping[str | None, OperationCost | None]
+        self,
+        text: str,
+        node: DocumentNode,
+        costs: Mapping[str | None, OperationCost | None],
+        *,
+        suggests: bool,
     ) -> None:
         self._node = node
         self._costs = costs
+        self._suggests = suggests
         # Told from the text alone: a false alarm costs a little, and marks that were missed are read when asked for.
         self.reads_position = "liveCursor" in text
         self.reads_marks = "viewerHas" in text
@@ -77,7 +83,12 @@ class Document:
         if found is None:
             _check_name(self._node, name)
             found = self._operations[name] = PreparedOperation(
-                executable, self._node, name, executor_class, max_coercion_errors=MAX_ERRORS
+                executable,
+                self._node,
+                name,
+                executor_class,
+                max_coercion_errors=MAX_ERRORS,
+                hide_suggestions=not self._suggests,
             )
         return found
 
@@ -205,7 +216,7 @@ class Documents:
             ) from None
         if not isinstance(examined, Examined):
             raise RequestRefused(HTTPStatus.BAD_REQUEST, examined.code, examined.errors)
-        document = Document(text, unpack(examined.packed, text), examined.costs)
+        document = Document(text, unpack(examined.packed, text), examined.costs, suggests=open_)
         _known.keep(key, document, len(examined.packed) * BYTES_PER_PACKED)
         if self._mode == "log" and not trusted:
             names = [safe_name(name) for name in document_names(document)]

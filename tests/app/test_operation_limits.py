@@ -172,7 +172,7 @@ async def test_a_mutation_that_takes_too_long_is_rolled_back(
 
 
 async def test_an_answer_that_is_too_long_is_not_sent(serve: Serve) -> None:
-    server = await serve(max_response_bytes=65_536)
+    server = await serve(max_response_characters=65_536)
     alice = await server.sign_up("alice")
     for n in range(10):
         await alice.posts("ا" * 480 + str(n))

@@ -75,6 +75,7 @@ async def event() -> Any:
                 await session.execute(request)
             elif found["homeTimelineEvents"]["__typename"] == "TimelineEntryAdded":
                 return found["homeTimelineEvents"]
+    raise AssertionError("the subscription ended before the event")
 
 
 SCENES = {scene.__name__: scene for scene in (query, mutation, wrong_token, wrong_token_by_socket, event)}

@@ -1,4 +1,4 @@
-"""Relay's operations, persisted by its compiler, imported, and run by their ids alone on a server that trusts no others."""
+"""Relay's operations, persisted by its compiler and imported, run by their ids on a server that trusts no others."""
 
 import asyncio
 import json
