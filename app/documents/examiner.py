@@ -40,6 +40,7 @@ class Examiner:
         self._length = 0
         self._work = asyncio.Event()
         self._born: Born | None = None
+        self._over = False
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     @classmethod
@@ -53,6 +54,7 @@ class Examiner:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            examiner._over = True
             examiner._drop()
 
     async def examine(self, task: Task, asker: str) -> Examined | Invalid:
@@ -120,9 +122,16 @@ class Examiner:
             log.warning("the document helper does not start", error=str(error)[:200])
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        self._born = await asyncio.to_thread(self._nursery.born)
-        self._streams = await asyncio.open_unix_connection(sock=self._born.socket)
+        born = await asyncio.to_thread(self._birth)
+        self._streams = await asyncio.open_unix_connection(sock=born.socket)
         return self._streams
+
+    def _birth(self) -> Born:
+        """In a thread, which goes on when whoever waits for it is cancelled: then nobody else ends what was born."""
+        born = self._born = self._nursery.born()
+        if self._over:
+            born.kill()
+        return born
 
     def _drop(self) -> None:
         streams, self._streams = self._streams, None

@@ -261,32 +261,6 @@ async def test_an_anonymous_home_timeline_is_an_error_of_the_operation(passer_by
         assert (answer["type"], answer["payload"][0]["extensions"]["code"]) == ("error", "UNAUTHENTICATED")
 
 
-async def test_a_subscription_that_fails_midway_is_an_error_of_its_id_alone(
-    server: Server, alice: Person
-) -> None:
-    async with alice.socket() as socket:
-        await caught_up(socket, "fails", HOME)
-        (listener,) = server.application.parts.hub._listeners
-        await caught_up(socket, "goes on")
-
-        def breaks() -> None:
-            raise ValueError("broken")
-
-        listener._wake.clear = breaks  # type: ignore[method-assign]  # it fails as a bug would
-        with capture_logs() as logged:
-            await alice.posts("heard by one")
-            first, second = await socket.receive(), await socket.receive()
-        if first["id"] == "goes on":
-            first, second = second, first
-        assert (first["id"], first["type"]) == ("fails", "error")
-        assert [error["extensions"]["code"] for error in first["payload"]] == ["INTERNAL_SERVER_ERROR"]
-        assert "broken" not in json.dumps(first)
-        assert (second["id"], second["type"]) == ("goes on", "next")
-        assert [line["log_level"] for line in logged] == ["error"]
-        # The id is free again.
-        await caught_up(socket, "fails", HOME)
-
-
 async def test_complete_ends_a_subscription_and_frees_its_id_at_once(alice: Person) -> None:
     async with alice.socket() as socket:
         await caught_up(socket, "other")

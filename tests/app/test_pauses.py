@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from app.worker import COLLECT_AFTER
+from bench.hostile_documents import SHAPES
 from tests.conftest import Server
 from tests.people import Person
 
@@ -62,45 +63,6 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[Steps]:
     gc.unfreeze()
 
 
-def fields(count: int, *, of: str = "handle") -> str:
-    return " ".join(f"a{n}: {of}" for n in range(count))
-
-
-DOCUMENTS = {
-    "300 times the same path": "{ " + "viewer { posts { edges { node { id } } } } " * 300 + "}",
-    "5,000 aliases": "{ " + fields(5_000, of="viewer { id }") + " }",
-    "a list of 20,000": "{ nodes(ids: [" + '"x", ' * 20_000 + "]) { id } }",
-    "a list of 4,000": "{ nodes(ids: [" + '"x", ' * 4_000 + "]) { id } }",
-    "a list of 100 bad ones": "{ nodes(ids: [" + "{a: 1} " * 100 + "]) { id } }",
-    "1.7 KB": "{ " + "viewer { id handle } " * 80 + "}",
-    "140 of one field": "{ viewer { " + "handle " * 140 + "} }",
-    "240 aliases": "{ viewer { " + fields(240) + " } }",
-    "2,900 unknown fields": "{ " + " ".join(f"nothing{n}" for n in range(2_900)) + " }",
-    "doubling fragments": "{ viewer { ...F0 } } "
-    + " ".join(f"fragment F{n} on User {{ ...F{n + 1} ...F{n + 1} }}" for n in range(200))
-    + " fragment F200 on User { id }",
-    "240 fragments at once": "{ viewer { "
-    + " ".join(f"...F{n}" for n in range(130))
-    + " } } "
-    + " ".join(f"fragment F{n} on User {{ id }}" for n in range(130)),
-    "800 operations": " ".join(f"query Q{n} {{ viewer {{ id }} }}" for n in range(800)),
-    "300 variables": "query (" + " ".join(f"$a{n}: Int" for n in range(300)) + ") { viewer { id } }",
-    "a block of 49 KB": '{ user(handle: """' + "\\" * 49_000 + '""") { id } }',
-    "quotes without end": '{ user(handle: """' + '\\"""' * 12_000,
-    "commas": "{" + "," * 49_000 + " viewer { id } }",
-    "dots": "{" + "..." * 4_900 + "}",
-    "braces": "{" * 49_000,
-    "introspection, wide": "{ __schema { types { "
-    + " ".join(
-        f"a{n}: fields {{ name description args {{ name description }} type {{ name ofType {{ name }} }} }}"
-        for n in range(40)
-    )
-    + " } } }",
-    "introspection, deep": "{ __schema { types { fields { type { fields { type { fields { type { fields { name "
-    + "} " * 10,
-}
-
-
 async def asked(person: Person, body: str) -> dict[str, Any]:
     headers = {"content-type": "application/json"}
     if person.token is not None:
@@ -111,9 +73,9 @@ async def asked(person: Person, body: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("name", SHAPES)
 async def test_a_hostile_document_does_not_hold_the_loop(alice: Person, steps: Steps, name: str) -> None:
-    body = json.dumps({"query": DOCUMENTS[name]})
+    body = json.dumps({"query": SHAPES[name]})
     for _ in range(2):
         await steps.begin()
         await asked(alice, body)

@@ -19,6 +19,7 @@ from tests.live import holds
 from tests.people import EVENT_PATIENCE, Person, Socket
 
 WHO = "{ viewer { handle } }"
+HOME = "subscription { homeTimelineEvents { __typename } }"
 PUBLIC = "subscription { publicTimelineEvents { __typename } }"
 
 
@@ -48,6 +49,16 @@ async def closed(socket: Socket) -> int:
             await socket.receive()
     assert socket.connection.close_code is not None
     return socket.connection.close_code
+
+
+async def caught_up(socket: Socket, id: str) -> None:
+    """Begin a subscription and wait until it listens."""
+    await socket.send(subscribe(id, HOME))
+    message = await socket.receive()
+    assert (message["id"], message["payload"]["data"]["homeTimelineEvents"]) == (
+        id,
+        {"__typename": "LiveCaughtUp"},
+    )
 
 
 async def answers(socket: Socket, id: str = "still there") -> None:
@@ -155,8 +166,7 @@ async def test_operations_that_cannot_run_harm_no_other(server: Server, alice: P
     for _ in range(400):
         deep = {"a": deep}
     async with alice.socket() as socket:
-        await socket.send(subscribe("s", "subscription { homeTimelineEvents { __typename } }"))
-        assert (await socket.receive())["id"] == "s"
+        await caught_up(socket, "s")
         for nth, bad in enumerate(
             (
                 *(
@@ -185,6 +195,32 @@ async def test_operations_that_cannot_run_harm_no_other(server: Server, alice: P
         await alice.posts("still here")
         event = await socket.receive()
         assert (event["id"], event["type"]) == ("s", "next")
+
+
+async def test_a_subscription_that_fails_midway_is_an_error_of_its_id_alone(
+    server: Server, alice: Person
+) -> None:
+    async with alice.socket() as socket:
+        await caught_up(socket, "fails")
+        (listener,) = server.application.parts.hub._listeners
+        await caught_up(socket, "goes on")
+
+        def breaks() -> None:
+            raise ValueError("broken")
+
+        listener._wake.clear = breaks  # type: ignore[method-assign]  # it fails as a bug would
+        with capture_logs() as logged:
+            await alice.posts("heard by one")
+            first, second = await socket.receive(), await socket.receive()
+        if first["id"] == "goes on":
+            first, second = second, first
+        assert (first["id"], first["type"]) == ("fails", "error")
+        assert [error["extensions"]["code"] for error in first["payload"]] == ["INTERNAL_SERVER_ERROR"]
+        assert "broken" not in json.dumps(first)
+        assert (second["id"], second["type"]) == ("goes on", "next")
+        assert [line["log_level"] for line in logged] == ["error"]
+        # The id is free again.
+        await caught_up(socket, "fails")
 
 
 async def test_a_socket_that_writes_too_much_is_closed(
@@ -231,21 +267,32 @@ async def test_a_client_that_sends_nothing_is_dead_after_two_pings(
         await answers(answering)
 
 
+@pytest.mark.parametrize("found_by", ["pings", "the transport"])
 async def test_a_client_that_reads_nothing_is_cut_off(
-    server: Server, alice: Person, monkeypatch: pytest.MonkeyPatch
+    server: Server, monkeypatch: pytest.MonkeyPatch, found_by: str
 ) -> None:
-    monkeypatch.setattr(graphql_ws, "PING_EVERY", 0.2)
-    monkeypatch.setattr(graphql_ws, "CLOSE_PATIENCE", 0.1)
-    monkeypatch.setattr(protocols, "LINGER", 0.1)
+    # More than the buffers of both ends hold.
+    monkeypatch.setattr(graphql_ws, "MESSAGES_AT_ONCE", 1_000_000)
+    if found_by == "pings":
+        monkeypatch.setattr(graphql_ws, "PING_EVERY", 0.2)
+        monkeypatch.setattr(graphql_ws, "CLOSE_PATIENCE", 0.1)
+        monkeypatch.setattr(protocols, "LINGER", 0.1)
+    else:
+        monkeypatch.setattr(protocols, "UNREAD_SECONDS", 0.2)
     text = "x" * 2_000
     connections = server.uvicorn.server_state.connections
     await server.http.aclose()
     async with opened(server) as socket:
         socket.connection.transport.pause_reading()
-        with suppress(ConnectionClosed):
-            for nth in range(100):
+
+        async def write() -> None:
+            for nth in range(1_000):
                 await socket.send({"type": "ping", "payload": {"nth": nth, "text": text * 50}})
+
+        writing = asyncio.create_task(write())
         await holds(lambda: not connections)
+        writing.cancel()
+        socket.connection.transport.abort()
 
 
 async def test_pings_of_a_client_that_reads_nothing_are_not_kept(

@@ -299,7 +299,7 @@ async def test_hostile_ids_are_as_if_they_did_not_exist(alice: Person, stored: O
     ]
     wrong = [text for text in tried if text not in genuine]
     answer = await alice.asks("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=wrong)
-    assert answer.body == {"data": {"nodes": [None] * len(wrong)}}
+    assert answer.data == {"nodes": [None] * len(wrong)}
     before = await stored.rows("SELECT * FROM posts ORDER BY id")
     absent = ids.post_gid(PostKey(5, 5))
     for text in chance.sample(wrong, 5):

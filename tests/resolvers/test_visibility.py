@@ -218,7 +218,7 @@ ON_USERS = ["followUser", "unfollowUser", "blockUser", "unblockUser"]
 
 
 async def bytes_of(person: Person, mutation: str, **input: str) -> bytes:
-    """The very bytes of the answer."""
+    """The very bytes of the answer, up to what is left of the viewer's budget."""
     name = mutation[0].upper() + mutation[1:]
     request = {
         "query": f"mutation ($input: {name}Input!) {{ {mutation}(input: $input) "
@@ -228,7 +228,9 @@ async def bytes_of(person: Person, mutation: str, **input: str) -> bytes:
     headers = {"authorization": f"Bearer {person.token}"} if person.token else {}
     answer = await person.http.post(f"{person.url}/graphql", json=request, headers=headers)
     assert answer.status_code == 200
-    return answer.content
+    answered, _, _ = answer.content.partition(b',"remaining":')
+    assert answered.endswith(b'"budget":10000000')
+    return answered
 
 
 async def everything(stored: Oracle) -> dict[str, list[Any]]:

@@ -236,7 +236,7 @@ async def test_connections_of_every_kind_leave_nothing_behind(
         return pool.get_size() - pool.get_idle_size()
 
     def sizes() -> list[int]:
-        return [hub.listener_count, len(hub._by_owner), len(hub._public), len(hub._on_revoked)]
+        return [hub.listener_count, len(hub._by_owner), len(hub._public), len(parts.sessions)]
 
     await holds(lambda: not any(sizes()))
     tasks = len(asyncio.all_tasks())
