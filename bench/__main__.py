@@ -66,7 +66,7 @@ def settings(network: Filled, redis_url: str, folder: Path) -> Settings:
         secret_key=SecretStr(base64.b64encode(os.urandom(32)).decode()),
         token_private_key=SecretStr(base64.b64encode(os.urandom(32)).decode()),
         # One viewer asks for all; what it costs is counted and paid as always.
-        cost_budget="1000000000/60",
+        cost_budget="900000000/60",
     )
 
 
