@@ -12,7 +12,7 @@ from collections import Counter
 
 from bench.hostile_documents import hostile_documents
 
-CONNECTIONS = 16
+CONNECTIONS = 64
 END = b"\r\n\r\n"
 
 

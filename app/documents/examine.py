@@ -23,6 +23,7 @@ from graphql import (
 )
 from graphql.language import Location
 
+from app.documents.scan import ScanLimits, TooMuch, scan
 from app.refusals import PARSE_FAILED, VALIDATION_FAILED, error_told
 from execution import Costing, OperationCost, TooManySelections
 from schema.build import executable
@@ -34,10 +35,14 @@ MAX_TOKENS = 20_000
 
 
 class Task(NamedTuple):
-    """A document to examine. `introspection`: whether it may ask for the schema, and is told what it may have meant."""
+    """A document to examine. `introspection`: whether it may ask for the schema, and is told what it may have meant.
+
+    `limits`: what it may have; None when it was looked at before, or is trusted.
+    """
 
     text: str
     introspection: bool
+    limits: ScanLimits | None = None
 
 
 class Examined(NamedTuple):
@@ -61,6 +66,8 @@ _CLOSED_RULES = (*specified_rules, NoSchemaIntrospectionCustomRule)
 def examine(task: Task) -> Examined | Invalid:
     """Parse and validate. Whatever the text, this returns; how long it takes, the caller bounds."""
     try:
+        if task.limits is not None:
+            scan(task.text, task.limits)
         document = parse(task.text, max_tokens=MAX_TOKENS)
         errors = validate(
             executable,
@@ -72,6 +79,8 @@ def examine(task: Task) -> Examined | Invalid:
         if errors:
             return _invalid(VALIDATION_FAILED, *errors)
         return Examined(pack(document), _costs(document))
+    except TooMuch as error:
+        return _invalid(error.code, GraphQLError(str(error)))
     except GraphQLSyntaxError as error:
         return _invalid(PARSE_FAILED, error)
     except RecursionError:

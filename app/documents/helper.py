@@ -19,7 +19,7 @@ from app.documents.examine import Examined, Invalid, Task, examine
 from app.refusals import VALIDATION_FAILED
 
 # Examining waits for everybody who asks with a known document.
-NICENESS = 10
+NICENESS = 19
 # Seconds of CPU for one document; the largest that the scan lets through take a tenth of it.
 CPU_SECONDS = 2.0
 # Bytes of memory more than at the start; a document takes some ten megabytes.

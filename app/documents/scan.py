@@ -61,10 +61,15 @@ class _Definition(NamedTuple):
     selections: _Selections
 
 
-def scan(text: str, limits: ScanLimits) -> None:
-    """Look at a document. Raises TooMuch."""
+def check_length(text: str, limits: ScanLimits) -> None:
+    """Look at nothing but the length. Raises TooMuch."""
     if len(text) > limits.characters:
         raise TooMuch(f"The document is longer than {limits.characters:,} characters.", PARSE_FAILED)
+
+
+def scan(text: str, limits: ScanLimits) -> None:
+    """Look at a document. Raises TooMuch."""
+    check_length(text, limits)
     definitions = _Reader(limits).read(text)
     _expand(definitions, limits)
 
