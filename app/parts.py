@@ -109,10 +109,12 @@ async def _operations(
     settings: Settings, stack: AsyncExitStack, database: Database, nursery: Nursery
 ) -> Operations:
     assert settings.redis_url is not None
-    examiner = await stack.enter_async_context(Examiner.running(nursery))
+    quick = await stack.enter_async_context(Examiner.running(nursery))
+    patient = await stack.enter_async_context(Examiner.running(nursery, idle=True))
     shared = await stack.enter_async_context(SharedTexts.connected(settings.redis_url))
     documents = Documents(
-        examiner,
+        quick,
+        patient,
         PersistedDocuments(database, shared),
         mode=settings.documents,
         introspection=settings.serves_introspection,

@@ -111,18 +111,19 @@ _known: DocumentCache[Document] = DocumentCache(
 
 
 class Documents:
-    """Prepares operations."""
+    """Prepares operations. `quick` examines small and trusted documents, `patient` those that may take long."""
 
     def __init__(
         self,
-        examiner: Examiner,
+        quick: Examiner,
+        patient: Examiner,
         persisted: PersistedDocuments,
         *,
         mode: Mode,
         introspection: bool,
         limits: ScanLimits | None = None,
     ) -> None:
-        self._examiner, self._persisted = examiner, persisted
+        self._quick, self._patient, self._persisted = quick, patient, persisted
         self._mode = mode
         self._introspection = introspection
         self._limits = limits or ScanLimits()
@@ -210,7 +211,8 @@ class Documents:
             except TooMuch as error:
                 raise refused(HTTPStatus.BAD_REQUEST, error.code, str(error)) from None
         try:
-            examined = await self._examiner.examine(
+            examiner = self._quick if trusted or scanned else self._patient
+            examined = await examiner.examine(
                 Task(text, open_, None if trusted or scanned else self._limits), "" if trusted else asker()
             )
         except Busy:

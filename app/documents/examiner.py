@@ -34,8 +34,8 @@ class _Job(NamedTuple):
 class Examiner:
     """Asks the helper. Those who sent documents, by address, are served in turn: a flood from one delays itself."""
 
-    def __init__(self, nursery: Nursery) -> None:
-        self._nursery = nursery
+    def __init__(self, nursery: Nursery, *, idle: bool) -> None:
+        self._nursery, self._idle = nursery, idle
         self._waiting: OrderedDict[str, deque[_Job]] = OrderedDict()
         self._length = 0
         self._work = asyncio.Event()
@@ -45,9 +45,9 @@ class Examiner:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, nursery: Nursery) -> "AsyncIterator[Examiner]":
-        """An examiner for the length of the block."""
-        examiner = cls(nursery)
+    async def running(cls, nursery: Nursery, *, idle: bool = False) -> "AsyncIterator[Examiner]":
+        """An examiner for the length of the block; an `idle` one works when nobody else wants to."""
+        examiner = cls(nursery, idle=idle)
         task = asyncio.create_task(examiner._run())
         try:
             yield examiner
@@ -128,7 +128,7 @@ class Examiner:
 
     def _birth(self) -> Born:
         """In a thread, which goes on when whoever waits for it is cancelled: then nobody else ends what was born."""
-        born = self._born = self._nursery.born()
+        born = self._born = self._nursery.born(idle=self._idle)
         if self._over:
             born.kill()
         return born

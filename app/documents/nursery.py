@@ -45,27 +45,27 @@ class Nursery:
     ) -> None:
         self.close()
 
-    def born(self) -> Born:
-        """A new examiner. Blocks for a millisecond, or a second for the first one. Raises OSError."""
+    def born(self, *, idle: bool) -> Born:
+        """A new examiner, which works when nobody else does if it is to be `idle`. Blocks for a millisecond, or a second for the first one. Raises OSError."""
         with self._lock:
             try:
-                return self._fork()
+                return self._fork(idle)
             except OSError:
                 # The helper died: once more with a new one.
                 self._stop()
-                return self._fork()
+                return self._fork(idle)
 
     def close(self) -> None:
         """End the helper; the examiners end when their sockets do."""
         with self._lock:
             self._stop()
 
-    def _fork(self) -> Born:
+    def _fork(self, idle: bool) -> Born:
         line = self._line or self._start()
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                socket.send_fds(line, [b"f"], [theirs.fileno()])
+                socket.send_fds(line, [b"i" if idle else b"q"], [theirs.fileno()])
             answer = b""
             while len(answer) < PID_BYTES:
                 part = line.recv(PID_BYTES - len(answer))
