@@ -1,6 +1,7 @@
 """From a request to a validated operation: what is known is found by its SHA-256, the rest is examined once."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,6 +19,7 @@ from app.documents.persisted import PersistedDocuments
 from app.documents.scan import ScanLimits, TooMuch, check_length, scan
 from app.logs import safe_name
 from app.refusals import RequestRefused, refused
+from app.token_bucket import TokenBucket
 from execution import OperationCost, PreparedOperation
 from schema.build import executable, executor_class
 
@@ -30,6 +32,10 @@ BYTES_PER_PACKED = 18
 # Characters of a document up to which it is scanned before it is handed on, in half a millisecond; looking at a
 # longer one takes up to 6 ms and is the helper's work as well.
 SCANNED_HERE = 2_000
+# New documents that one address has examined at once, and in each second after that, before it waits for everybody
+# else: an app has some dozens, and the first one of its users makes them known.
+NEW_AT_ONCE, NEW_A_SECOND = 30, 1
+MOST_ASKERS = 1_000
 # Seconds until a client that was turned away may find the helper free again.
 RETRY_AFTER = 1
 
@@ -111,7 +117,8 @@ _known: DocumentCache[Document] = DocumentCache(
 
 
 class Documents:
-    """Prepares operations. `quick` examines small and trusted documents, `patient` those that may take long."""
+    """Prepares operations. `quick` examines the trusted documents, and small ones; `patient` those that may take
+    long, and those of who sends many."""
 
     def __init__(
         self,
@@ -127,6 +134,8 @@ class Documents:
         self._mode = mode
         self._introspection = introspection
         self._limits = limits or ScanLimits()
+        # By address, who sent a new document last at the end.
+        self._askers: OrderedDict[str, TokenBucket] = OrderedDict()
         self._under_way: dict[bytes, asyncio.Future[Document]] = {}
         self._registering: set[asyncio.Task[None]] = set()
 
@@ -211,9 +220,10 @@ class Documents:
             except TooMuch as error:
                 raise refused(HTTPStatus.BAD_REQUEST, error.code, str(error)) from None
         try:
-            examiner = self._quick if trusted or scanned else self._patient
+            who = "" if trusted else asker()
+            examiner = self._quick if trusted or (scanned and self._is_in_time(who)) else self._patient
             examined = await examiner.examine(
-                Task(text, open_, None if trusted or scanned else self._limits), "" if trusted else asker()
+                Task(text, open_, None if trusted or scanned else self._limits), who
             )
         except Busy:
             raise refused(
@@ -230,6 +240,14 @@ class Documents:
             names = [safe_name(name) for name in document_names(document)]
             log.warning("a document that is not trusted", names=names, sha256=key[:-1].hex())
         return document
+
+    def _is_in_time(self, asker: str) -> bool:
+        """Whether somebody sends new documents no faster than apps do."""
+        bucket = self._askers.pop(asker, None) or TokenBucket(NEW_AT_ONCE, NEW_A_SECOND)
+        self._askers[asker] = bucket
+        if len(self._askers) > MOST_ASKERS:
+            self._askers.popitem(last=False)
+        return bucket.take(1)
 
     def _register(self, digest: str, text: str) -> None:
         """Without waiting: the client has its answer whether or not the others learn of the document."""

@@ -1,8 +1,9 @@
 """The process that documents are examined in: `python -m app.documents.helper FD`.
 
-It has the schema loaded and forks an examiner for each socket that it is sent (for small documents, or for large ones), so one that was killed is replaced in
-milliseconds, and several share their memory. It answers with the examiner's process id. It ends with its owner:
-whoever starts it holds the other end of FD, and each examiner ends with the socket it was given.
+It has the schema loaded and forks an examiner for each socket that it is sent, so one that was killed is replaced in
+milliseconds, and several share their memory. What is sent with the socket says whether it is to step back. It answers
+with the examiner's process id. It ends with its owner: whoever starts it holds the other end of FD, and each examiner
+ends with the socket it was given.
 """
 
 import gc
@@ -18,8 +19,8 @@ from types import FrameType
 from app.documents.examine import Examined, Invalid, Task, examine
 from app.refusals import VALIDATION_FAILED
 
-# Examining waits for everybody who asks with a known document; a large document's for everything else on the machine:
-# beside an idle one the server's slowest percent takes 1.6 times as long under a flood, beside a nice one 2.3 times.
+# Examining waits for everybody who asks with a known document. One that steps back waits for everything else on the
+# machine: beside one that was only nice the server's slowest percent took 2.3 times as long under a flood, not 1.6.
 NICENESS = 10
 # Seconds of CPU for one document; the largest that the scan lets through take a tenth of it.
 CPU_SECONDS = 2.0

@@ -46,7 +46,10 @@ class Nursery:
         self.close()
 
     def born(self, *, idle: bool) -> Born:
-        """A new examiner, which works when nobody else does if it is to be `idle`. Blocks for a millisecond, or a second for the first one. Raises OSError."""
+        """A new examiner; an `idle` one works when nobody else wants to.
+
+        Blocks for a millisecond, or a second for the first one. Raises OSError.
+        """
         with self._lock:
             try:
                 return self._fork(idle)
