@@ -3,6 +3,7 @@
 import json
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -215,3 +216,56 @@ async def test_registered_texts_are_bounded(valkey: EmbeddedValkey, monkeypatch:
         assert sum([await shared.get(digest) is not None for _, digest in made]) == 3
         await shared.put(sha256(b"x" * 30_000).hexdigest(), "x" * 30_000)
         assert await shared.get(sha256(b"x" * 30_000).hexdigest()) is None
+
+
+async def test_a_subscription_by_its_id_is_answered_by_events(alice: Person, valkey: EmbeddedValkey) -> None:
+    text = "subscription EventsByHash { homeTimelineEvents { __typename } }"
+    digest = sha256(text.encode()).hexdigest()
+    async with SharedTexts.connected(valkey.url) as shared:
+        await shared.put(digest, text)
+    headers = {
+        "content-type": "application/json",
+        "accept": "text/event-stream",
+        "authorization": f"Bearer {alice.token}",
+    }
+    body = json.dumps(automatic(digest))
+    async with alice.http.stream("POST", f"{alice.url}/graphql", content=body, headers=headers) as answer:
+        assert answer.status_code == 200
+        lines = answer.aiter_lines()
+        while not (line := await anext(lines)).startswith("data: "):
+            pass
+        event = json.loads(line.removeprefix("data: "))
+    assert event == {"data": {"homeTimelineEvents": {"__typename": "LiveCaughtUp"}}}
+
+
+async def test_what_is_not_trusted_is_logged_once_where_that_is_asked_for(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, Any]] = []
+
+    def warning(event: str, **values: Any) -> None:
+        told.append({"event": event} | values)
+
+    monkeypatch.setattr("app.documents.documents.log", SimpleNamespace(warning=warning))
+    server = await serve(documents="log")
+    await trusted(server, tmp_path, "LoggedNot")
+    somebody = server.passer_by()
+    text, digest = document("Logged")
+    for request in ({"documentId": "id-of-LoggedNot"}, {"query": text}, {"query": text}):
+        assert (await sent(somebody, request)).data == {"viewer": None}
+    assert told == [{"event": "a document that is not trusted", "names": ["Logged"], "sha256": digest}]
+
+
+async def test_trusted_documents_may_ask_for_the_schema_where_others_may_not(
+    serve: Serve, tmp_path: Path
+) -> None:
+    server = await serve(introspection=False)
+    text = "query Names { __schema { queryType { name } } }"
+    (tmp_path / "schema.json").write_text(json.dumps({"names": text}))
+    assert server.settings.database_url is not None
+    await manifests.trust(server.settings.database_url, manifests.read(tmp_path / "schema.json"))
+    somebody = server.passer_by()
+    assert (await sent(somebody, {"documentId": "names"})).data == {
+        "__schema": {"queryType": {"name": "Query"}}
+    }
+    assert set((await sent(somebody, {"query": text})).error_codes) == {"GRAPHQL_VALIDATION_FAILED"}
