@@ -1,5 +1,6 @@
 """The door of this room: executor classes for graphql-core and Strawberry that run operations breadth first."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError, OperationType
@@ -8,7 +9,7 @@ from graphql.pyutils import is_async_iterable, is_awaitable
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from execution.failures import settle
+from execution.failures import BREATH, Settled, settle, settling
 from execution.plans import Plan, PlanCache
 from execution.run import Block, Job, Run
 
@@ -62,7 +63,7 @@ class BreadthFirst(Base):
 
     async def _finished(self, run: Run, block: Block, jobs: list[Job]) -> Any:
         await run.finish(jobs)
-        return self._response(run, block)
+        return await self._response_in_steps(run, block)
 
     def _serially(self, run: Run, block: Block) -> Any:
         """One root field after the other, until one of them takes all data away."""
@@ -81,13 +82,26 @@ class BreadthFirst(Base):
             if run.lost():
                 break
             await run.finish(run.advance(block, [field]))
-        return self._response(run, block)
+        return await self._response_in_steps(run, block)
 
     def _response(self, run: Run, block: Block) -> Any:
-        data: dict[str, Any] | None = block.results[0]
-        if run.failures:
-            data, errors = settle(block.results[0], run.failures)
-            self.collected_errors.errors.extend(errors)
+        return self._built(settle(block.results[0], run.failures) if run.failures else (block.results[0], []))
+
+    async def _response_in_steps(self, run: Run, block: Block) -> Any:
+        """The same; others run when there is much to settle."""
+        if len(run.failures) <= BREATH:
+            return self._response(run, block)
+        steps = settling(block.results[0], run.failures)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                return self._built(done.value)
+            await asyncio.sleep(0)
+
+    def _built(self, settled: Settled) -> Any:
+        data, errors = settled
+        self.collected_errors.errors.extend(errors)
         return self.build_response(data)
 
 

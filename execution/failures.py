@@ -5,12 +5,17 @@ them, depth first: one whose spot was nulled by an earlier one is dropped, any o
 the nearest one above where null may stand (October 2021, 6.4.4).
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Generator, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from graphql import FieldNode, GraphQLError, located_error
 
 from execution.spots import Spots
+
+# Failures after which others may run: some 3 ms to place them, as many to tell them.
+BREATH = 100
+
+Settled: TypeAlias = tuple[dict[str, Any] | None, list[GraphQLError]]
 
 
 class Failure(NamedTuple):
@@ -36,14 +41,30 @@ class Failure(NamedTuple):
         return [] if path is None else path.as_list()
 
 
-def settle(
-    data: dict[str, Any], failures: Sequence[Failure]
-) -> tuple[dict[str, Any] | None, list[GraphQLError]]:
+def settle(data: dict[str, Any], failures: Sequence[Failure]) -> Settled:
     """The response's data with its nulls, and its errors. Changes `data`."""
-    ranked = sorted(failures, key=lambda failure: _rank(data, failure))
+    steps = settling(data, failures)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            settled: Settled = done.value
+            return settled
+
+
+def settling(data: dict[str, Any], failures: Sequence[Failure]) -> Generator[None, None, Settled]:
+    """The same in steps, since an operation may have thousands of failures: others may run between them."""
+    ranked = []
+    for number, failure in enumerate(failures, 1):
+        ranked.append((_rank(data, failure), number, failure))
+        if number % BREATH == 0:
+            yield
+    ranked.sort()
     told: list[GraphQLError] = []
     nulled: set[tuple[str | int, ...]] = set()
-    for failure in ranked:
+    for number, (_, _, failure) in enumerate(ranked, 1):
+        if number % BREATH == 0:
+            yield
         path = failure.path()
         if any(tuple(path[:length]) in nulled for length in range(1, len(path) + 1)):
             continue

@@ -54,7 +54,8 @@ class Run:
     def __init__(self, executor: AnyExecutor) -> None:
         self.executor = executor
         self.failures: list[Failure] = []
-        self._blocks: deque[Block] = deque()
+        # With the fields that are still to be asked for.
+        self._blocks: deque[tuple[Block, Sequence[Field]]] = deque()
         # Whether others run before the next blocks.
         self._resting = False
         self._jobs: list[Job] = []
@@ -80,9 +81,14 @@ class Run:
                 self._resting = True
                 self.later(asyncio.sleep(0), self._rested)
                 break
-            block = blocks.popleft()
-            self._resolve(block, block.selection.fields)
-            done += len(block.sources) * len(block.selection.fields)
+            block, fields = blocks.popleft()
+            some = max(1, BREATH // len(block.sources))
+            if len(fields) > some:
+                # More than a breath by itself: a part of its fields now.
+                blocks.appendleft((block, fields[some:]))
+                fields = fields[:some]
+            self._resolve(block, fields)
+            done += len(block.sources) * len(fields)
         jobs, self._jobs = self._jobs, []
         return jobs
 
@@ -178,7 +184,7 @@ class Run:
             return
         block = Block(selection, sources, spots)
         store(list(block.results))
-        self._blocks.append(block)
+        self._blocks.append((block, selection.fields))
 
     def later(self, awaitable: Awaitable[Any], finish: Callable[[Any], None]) -> None:
         """Await this, then give its outcome to `finish`: its value, or the exception it raised."""

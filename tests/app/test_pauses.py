@@ -133,3 +133,25 @@ async def test_the_dearest_operations_that_run_do_not_hold_the_loop(
         found = await asked(alice, json.dumps({"query": document}))
         assert "errors" not in found, found["errors"][:2]
         assert steps.longest < LONGEST_PAUSE, (document[:10], steps.longest)
+
+
+async def test_one_selection_of_many_objects_does_not_hold_the_loop(alice: Person, steps: Steps) -> None:
+    for field in ("name", "description", "type { kind }", "args { name }"):
+        many = " ".join(f"a{n}: {field}" for n in range(100 if "{" in field else 240))
+        await steps.begin()
+        found = await asked(
+            alice, json.dumps({"query": f"{{ __schema {{ types {{ fields {{ {many} }} }} }} }}"})
+        )
+        assert "errors" not in found, found["errors"][:2]
+        assert steps.longest < LONGEST_PAUSE, (field, steps.longest)
+
+
+async def test_thousands_of_errors_do_not_hold_the_loop(alice: Person, steps: Steps) -> None:
+    for n in range(100):
+        await alice.posts(f"post {n}")
+    many = " ".join(f'a{n}: replies(first: 0, after: "x") {{ __typename }}' for n in range(35))
+    document = f"{{ viewer {{ posts(first: 100) {{ edges {{ node {{ {many} }} }} }} }} }}"
+    await steps.begin()
+    found = await asked(alice, json.dumps({"query": document}))
+    assert len(found["errors"]) == 3_500
+    assert steps.longest < LONGEST_PAUSE, steps.longest
