@@ -234,7 +234,9 @@ class Connection:
             case "complete":
                 self._operations.complete(_id(message.get("id")))
             case other:
-                raise Closed(4400, f"Unknown message type {str(other)[:40]!r}")
+                # Only a text is quoted: a list may be nested more deeply than can be written.
+                quoted = f" {other[:40]!r}" if isinstance(other, str) else ""
+                raise Closed(4400, f"Unknown message type{quoted}")
 
     async def _init(self, payload: Message | None) -> None:
         if self._acknowledged:

@@ -143,6 +143,7 @@ BAD: list[str | bytes] = [
     *('{"type": "subscribe", "id": "a"}', '{"type": "subscribe", "id": "a", "payload": []}'),
     *('{"type": "subscribe", "id": 1, "payload": {}}', '{"type": "subscribe", "id": "", "payload": {}}'),
     json.dumps({"type": "subscribe", "id": "a" * 201, "payload": {}}),
+    '{"type": ' + "[" * 1_020 + "]" * 1_020 + "}",
 ]
 
 
