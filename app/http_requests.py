@@ -94,7 +94,9 @@ def _check_type(headers: Headers) -> None:
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send JSON as 'Content-Type: application/json'."
             )
         parameters = given.lower().partition(";")[2]
-        charset = dict(parse_qsl(parameters.strip().replace('"', ""))).get("charset", "utf-8")
+        charset = dict(parse_qsl(parameters.replace(" ", "").replace('"', ""), separator=";")).get(
+            "charset", "utf-8"
+        )
         if charset not in ("utf-8", "utf8"):
             raise Malformed(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the JSON as UTF-8.")
     if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):

@@ -145,6 +145,7 @@ async def test_other_content_types_are_refused(server: Server) -> None:
             "multipart/form-data",
         ),
         *("application/jsonp", "application/json; charset=utf-16", "text/json"),
+        "application/json; profile=x; charset=latin1",
     ):
         body = json.dumps({"query": VIEWER})
         answer = await sent(server, body, **{"content-type": content_type})
@@ -157,6 +158,7 @@ async def test_json_is_taken_however_it_is_written(server: Server) -> None:
         "Application/JSON",
         "application/json; charset=UTF-8",
         'application/json;charset="utf-8"',
+        "application/json; charset=utf-8; profile=x",
     ):
         body = json.dumps({"query": VIEWER})
         assert (await sent(server, body, **{"content-type": content_type})).status_code == 200
