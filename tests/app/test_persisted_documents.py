@@ -269,3 +269,17 @@ async def test_trusted_documents_may_ask_for_the_schema_where_others_may_not(
         "__schema": {"queryType": {"name": "Query"}}
     }
     assert set((await sent(somebody, {"query": text})).error_codes) == {"GRAPHQL_VALIDATION_FAILED"}
+
+
+async def test_a_text_is_not_trusted_because_its_hash_was_given_to_another(
+    serve: Serve, tmp_path: Path
+) -> None:
+    server = await serve(documents="trusted")
+    other, digest = document("Never")
+    file = tmp_path / "documents.json"
+    file.write_text(json.dumps({digest: document("Instead")[0]}))
+    assert server.settings.database_url is not None
+    await manifests.trust(server.settings.database_url, manifests.read(file))
+    person = server.passer_by()
+    assert (await sent(person, {"query": other})).error_codes == ["DOCUMENT_NOT_TRUSTED"]
+    assert (await sent(person, {"query": document("Instead")[0]})).data == {"viewer": None}
