@@ -58,14 +58,25 @@ class Examiner:
             examiner._drop()
 
     async def examine(self, task: Task, asker: str) -> Examined | Invalid:
-        """What is found. Raises Busy."""
+        """What is found. Raises Busy: when the queue is full, for the newest of whoever has most in it."""
         if self._length >= LONGEST_QUEUE:
-            raise Busy
+            self._make_room(asker)
         job = _Job(task, asyncio.get_running_loop().create_future())
         self._waiting.setdefault(asker, deque()).append(job)
         self._length += 1
         self._work.set()
         return await job.done
+
+    def _make_room(self, asker: str) -> None:
+        """Turn away a job of whoever has most of them. Raises Busy when that is who asks now."""
+        most = max(self._waiting, key=lambda each: len(self._waiting[each]))
+        jobs = self._waiting[most]
+        if len(jobs) <= len(self._waiting.get(asker, ())) + 1:
+            raise Busy
+        job = jobs.pop()
+        self._length -= 1
+        if not job.done.done():
+            job.done.set_exception(Busy())
 
     async def _run(self) -> None:
         await self._connect_early()

@@ -13,6 +13,7 @@ from app.documents import examiner as examiners
 from app.documents import helper
 from app.documents.examine import Examined, Invalid, Task, examine, pack, unpack
 from app.documents.examiner import Busy, Examiner
+from app.documents.nursery import PATIENCE, Nursery
 from bench.documents import HOME, pages
 from tests.conftest import nursery
 
@@ -74,6 +75,32 @@ async def test_a_full_queue_turns_away_at_once(examiner: Examiner, monkeypatch: 
     assert sum(isinstance(each, Busy) for each in found) == 15
     assert sum(isinstance(each, Examined) for each in found) == 5
     assert isinstance(await examiner.examine(FINE, ""), Examined)
+
+
+async def test_a_queue_that_one_fills_has_room_for_others(
+    examiner: Examiner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examiners, "LONGEST_QUEUE", 10)
+    flood = [asyncio.create_task(examiner.examine(FINE, "mallory")) for _ in range(50)]
+    others = [asyncio.create_task(examiner.examine(FINE, who)) for who in ("alice", "bob", "carol", "alice")]
+    assert all(isinstance(each, Examined) for each in await asyncio.gather(*others))
+    found = await asyncio.gather(*flood, return_exceptions=True)
+    assert sum(isinstance(each, Examined) for each in found) == 6
+    assert sum(isinstance(each, Busy) for each in found) == 44
+
+
+async def test_a_helper_that_was_stopped_is_replaced() -> None:
+    with Nursery() as own:
+        own.born(idle=False).kill()
+        assert own._process is not None
+        first = own._process.pid
+        assert own._line is not None
+        assert own._line.gettimeout() == PATIENCE
+        own._line.settimeout(0.05)
+        os.kill(first, signal.SIGSTOP)
+        born = await asyncio.wait_for(asyncio.to_thread(own.born, idle=False), 60)
+        assert own._process.pid != first
+        born.kill()
 
 
 async def test_an_examiner_that_dies_is_replaced(examiner: Examiner) -> None:
