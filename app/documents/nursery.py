@@ -14,6 +14,8 @@ from typing import NamedTuple
 # Imports nothing of the helper's: it loads the schema for itself.
 ROOT = Path(__file__).parents[2]
 PID_BYTES = 4
+# Seconds: one that starts is ready in one or two; one that was stopped would hold up its caller's thread for ever.
+PATIENCE = 30.0
 
 
 class Born(NamedTuple):
@@ -82,6 +84,7 @@ class Nursery:
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()
+        ours.settimeout(PATIENCE)
         with theirs:
             command = [sys.executable, "-m", "app.documents.helper", str(theirs.fileno())]
             self._process = subprocess.Popen(  # noqa: S603  # our own program
