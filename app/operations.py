@@ -34,6 +34,9 @@ class TooLarge(Exception):
 
 # Points from which on an answer is looked at before it is encoded: below, it cannot be long enough to matter.
 DEAR = 500
+# Points of one event of a subscription that are paid with its beginning: five times what clients ask of one. Whoever
+# asks for more pays for each event, or 100 subscriptions would bring whole timelines again with every post.
+EVENT_POINTS = 100
 
 
 class Allowed(NamedTuple):
@@ -88,7 +91,7 @@ class Operations:
         """Run a subscription: what to send for each event. Raises RequestRefused when it cannot begin."""
         started = time.monotonic()
         try:
-            await self._pay(operation, ctx)
+            cost = await self._pay(operation, ctx)
         except ClientError as error:
             yield told(ExecutionResult(None, [_located(error)]), request_id)
             return
@@ -100,6 +103,15 @@ class Operations:
         events = 0
         try:
             async for event in result:
+                if cost > EVENT_POINTS:
+                    if is_longer(event.data, self._allowed.answer):
+                        event = ExecutionResult(None, [_located(TooLarge())])
+                    if events:  # the first one was paid with the beginning
+                        try:
+                            await self._pay(operation, ctx)
+                        except ClientError as error:
+                            yield told(ExecutionResult(None, [_located(error)]), request_id)
+                            return
                 events += 1
                 metrics.EVENTS.inc()
                 yield told(event, request_id)

@@ -129,6 +129,50 @@ async def test_a_subscription_pays_when_it_begins(serve: Serve) -> None:
         assert (await socket.receive())["payload"]["data"] == {"viewer": None}
 
 
+async def test_each_event_that_asks_for_much_is_paid(serve: Serve) -> None:
+    server = await serve(cost_budget="1000/100000")
+    alice, bob = await server.sign_up("alice"), await server.sign_up("bob")
+    document = (
+        "subscription { publicTimelineEvents { ... on TimelineEntryAdded { edge { node { post { text author { "
+        "followers(first: 100) { edges { node { handle } } } } } } } } } }"
+    )
+    async with alice.socket() as socket:
+        await socket.send({"id": "s", "type": "subscribe", "payload": {"query": document}})
+        assert (await socket.receive())["type"] == "next"
+        received = 0
+        for n in range(12):
+            await bob.posts(f"post {n}")
+            answer = await socket.receive()
+            if answer["type"] == "error":
+                break
+            received += 1
+        assert answer["type"] == "error", answer
+        assert answer["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
+        assert 3 <= received <= 8
+        # The socket goes on.
+        await socket.send({"id": "q", "type": "subscribe", "payload": {"query": "{ __typename }"}})
+        assert (await socket.receive())["id"] == "q"
+
+
+async def test_an_event_that_is_too_long_is_not_sent(serve: Serve) -> None:
+    server = await serve(max_response_characters=65_536)
+    alice, bob = await server.sign_up("alice"), await server.sign_up("bob")
+    for n in range(20):
+        await bob.posts("x" * 250 + str(n))
+    many = " ".join(f"a{n}: posts(first: 20) {{ edges {{ node {{ text }} }} }}" for n in range(20))
+    document = (
+        "subscription { publicTimelineEvents { ... on TimelineEntryAdded { edge { node { post { author { "
+        f"{many} }} }} }} }} }} }} }}"
+    )
+    async with alice.socket() as socket:
+        await socket.send({"id": "s", "type": "subscribe", "payload": {"query": document}})
+        assert (await socket.receive())["type"] == "next"
+        await bob.posts("now")
+        answer = await socket.receive()
+        assert answer["type"] == "error", str(answer)[:200]
+        assert answer["payload"][0]["extensions"]["code"] == "RESPONSE_TOO_LARGE"
+
+
 async def test_what_takes_too_long_is_stopped_in_the_database_as_well(
     serve: Serve, database: str, stored: Oracle
 ) -> None:
