@@ -77,7 +77,7 @@ def examine(task: Task) -> Examined | Invalid:
             hide_suggestions=not task.introspection,
         )
         if errors:
-            return _invalid(VALIDATION_FAILED, *errors)
+            return _invalid(VALIDATION_FAILED, *(errors if task.introspection else map(_bare, errors)))
         return Examined(pack(document), _costs(document))
     except TooMuch as error:
         return _invalid(error.code, GraphQLError(str(error)))
@@ -100,6 +100,11 @@ def _costs(document: DocumentNode) -> dict[str | None, OperationCost | None]:
                 cost = None
             costs[each.name.value if each.name else None] = cost
     return costs
+
+
+def _bare(error: GraphQLError) -> GraphQLError:
+    """Without what was perhaps meant: one rule says so whatever it is told."""
+    return GraphQLError(error.message.partition(" Did you mean ")[0], error.nodes)
 
 
 def _invalid(code: str, *errors: GraphQLError) -> Invalid:

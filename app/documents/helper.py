@@ -14,6 +14,7 @@ import signal
 import socket
 import struct
 import sys
+from contextlib import suppress
 from types import FrameType
 
 from app.documents.examine import Examined, Invalid, Task, examine
@@ -71,7 +72,7 @@ def _serve(asker: socket.socket) -> None:
     """Examine documents until the asker is gone."""
     _bound_memory()
     signal.signal(signal.SIGPROF, _time_is_up)
-    with asker, asker.makefile("rb") as reading:
+    with suppress(BrokenPipeError, ConnectionResetError), asker, asker.makefile("rb") as reading:
         while len(head := reading.read(LENGTH.size)) == LENGTH.size:
             task = Task(*pickle.loads(reading.read(*LENGTH.unpack(head))))  # noqa: S301  # our owner wrote it
             answer = pickle.dumps(_examined(task))

@@ -254,6 +254,7 @@ async def test_where_the_schema_is_closed_nothing_tells_of_it(serve: Serve) -> N
         assert "introspection" in answer.text
     for query, variables in (
         ("{ viever { id } }", {}),
+        ("{ viewer }", {}),
         ("mutation { createPost(input: {texd: 1}) { userErrors { code } } }", {}),
         (
             "mutation ($i: CreatePostInput!) { createPost(input: $i) { userErrors { code } } }",
