@@ -15,6 +15,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,12 +27,21 @@ from bench.__main__ import settings
 from bench.documents import HOME, request_bytes
 from bench.load import Job, Outcome
 from bench.network import filled
-from bench.rounds import MANY, PACED, Samples
-from bench.servers import CannotMeasure, Generator, Processes, Server
+from bench.rounds import MANY, PACED
+from bench.servers import CannotMeasure, Generator, Processes
 
 RATE = 50
 # The steady rate, as a part of the saturated one: what is measured is waiting behind others, not behind oneself.
 PACE = 0.5
+
+
+@dataclass
+class Served:
+    """What home pages got: requests a second and the 99th percentile (ms) of each round, and all latencies (ms)."""
+
+    rates: list[float] = field(default_factory=list)
+    slowest: list[float] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
 
 
 class Hostile:
@@ -106,10 +116,10 @@ def compare(given: argparse.Namespace, chosen: Settings, folder: Path, page: byt
             return generator.run(job, "ours")
 
         load()
-        alone, beside = Samples(), Samples()
+        alone, beside = Served(), Served()
         steady = PACE * rate_of(load())
         for number in range(given.rounds):
-            for samples, is_beside in ((alone, False), (beside, True)):
+            for served, is_beside in ((alone, False), (beside, True)):
                 for paced in (False, True):
                     if is_beside:
                         with hostile.sending(given.seconds):
@@ -117,19 +127,14 @@ def compare(given: argparse.Namespace, chosen: Settings, folder: Path, page: byt
                     else:
                         outcome = load(steady if paced else 0.0, number)
                     if paced:
-                        samples.latencies += outcome.latencies
-                        samples.api.append(percentile(outcome.latencies))
+                        served.latencies += outcome.latencies
+                        served.slowest.append(percentile(outcome.latencies))
                     else:
-                        samples.rate.append(rate_of(outcome))
+                        served.rates.append(rate_of(outcome))
             print(f"round {number + 1} of {given.rounds}", file=sys.stderr, flush=True)
         hostile.end()
-        check(server, page)
+        server.answer(page)  # it still does
     return told(alone, beside, hostile.statuses, steady)
-
-
-def check(server: Server, page: bytes) -> None:
-    """Whether it still answers. Raises CannotMeasure."""
-    server.answer(page)
 
 
 def rate_of(outcome: Outcome) -> float:
@@ -143,12 +148,12 @@ def percentile(latencies: list[float]) -> float:
     return ordered[min(len(ordered) * 99 // 100, len(ordered) - 1)]
 
 
-def told(alone: Samples, beside: Samples, statuses: Counter[str], steady: float) -> dict[str, object]:
+def told(alone: Served, beside: Served, statuses: Counter[str], steady: float) -> dict[str, object]:
     """Print the table; what the last line says."""
     print(f"{'home pages':34} {'alone':>10} {'beside hostile ones':>20}")
-    rates = statistics.median(alone.rate), statistics.median(beside.rate)
+    rates = statistics.median(alone.rates), statistics.median(beside.rates)
     print(f"{'requests/s at saturation':34} {rates[0]:10,.0f} {rates[1]:20,.0f}")
-    slowest = statistics.median(alone.api), statistics.median(beside.api)
+    slowest = statistics.median(alone.slowest), statistics.median(beside.slowest)
     middle = statistics.median(alone.latencies), statistics.median(beside.latencies)
     print(f"{f'p50 at {steady:,.0f} a second, ms':34} {middle[0]:10.1f} {middle[1]:20.1f}")
     print(f"{f'p99 at {steady:,.0f} a second, ms':34} {slowest[0]:10.1f} {slowest[1]:20.1f}")
