@@ -1,6 +1,12 @@
-"""Whether a client has what would be sent (RFC 9110, 13.1.2)."""
+"""Tags of answers, and whether a client has what would be sent (RFC 9110, 8.8.3 and 13.1.2)."""
 
 from collections.abc import Sequence
+from hashlib import sha256
+
+
+def weak_tag(body: bytes) -> str:
+    """The tag of a body. Weak: it may be compressed on its way."""
+    return f'W/"{sha256(body).hexdigest()[:32]}"'
 
 
 def is_known(tag: str, if_none_match: Sequence[str]) -> bool:

@@ -6,7 +6,6 @@ Every answer has a request id. What a client accepts decides whether it gets JSO
 
 from collections.abc import Mapping
 from functools import partial
-from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
@@ -17,19 +16,15 @@ from starlette.types import Receive, Scope, Send
 from app.auth import BadToken, Door
 from app.compression import compressed
 from app.documents.documents import Operation
-from app.etags import is_known
+from app.etags import is_known, weak_tag
 from app.graphql_sse import EventStreams
 from app.http_requests import Requests
 from app.logs import new_request_id
-from app.negotiation import Accepted, accepted
+from app.negotiation import PLAIN_JSON, RESPONSE_JSON, Accepted, accepted
 from app.operations import Operations, encode, tell_exception
 from app.refusals import VALIDATION_FAILED, Malformed, RequestRefused
 
-_CONTENT_TYPES = {
-    media: f"{media}; charset=utf-8".encode()
-    for media in ("application/json", "application/graphql-response+json")
-}
-_PLAIN = _CONTENT_TYPES["application/json"]
+_CONTENT_TYPES = {media: f"{media}; charset=utf-8".encode() for media in (PLAIN_JSON, RESPONSE_JSON)}
 # The status of what did not run, by the code of its error; anything else is the request's fault.
 _STATUSES = {
     "INTERNAL_SERVER_ERROR": HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -121,7 +116,7 @@ class GraphQLHttp:
                 "type": "http.response.start",
                 "status": status.value,
                 "headers": [
-                    (b"content-type", _CONTENT_TYPES.get(wanted.json or "", _PLAIN)),
+                    (b"content-type", _CONTENT_TYPES[wanted.json or PLAIN_JSON]),
                     (b"content-length", str(len(body)).encode()),
                     (b"x-request-id", request_id.encode()),
                     *extra,
@@ -155,9 +150,7 @@ class GraphQLHttp:
 def _softened(status: HTTPStatus, wanted: Accepted) -> HTTPStatus:
     """Who asks for application/json by name gets 200 with errors, for intermediaries that know nothing of GraphQL."""
     is_request_error = status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
-    return (
-        HTTPStatus.OK if is_request_error and wanted.by_name and wanted.json == "application/json" else status
-    )
+    return HTTPStatus.OK if is_request_error and wanted.by_name and wanted.json == PLAIN_JSON else status
 
 
 def _as_events(method: str, operation: Operation, wanted: Accepted) -> bool:
@@ -183,8 +176,8 @@ def _as_events(method: str, operation: Operation, wanted: Accepted) -> bool:
 
 
 def _tagged(headers: Headers, status: HTTPStatus, body: bytes, extra: HeaderList) -> tuple[HTTPStatus, bytes]:
-    """The answer with its tag, or without its body when the client has it. Weak: it may be compressed on its way."""
-    tag = f'W/"{sha256(body).hexdigest()[:32]}"'
+    """The answer with its tag, or without its body when the client has it."""
+    tag = weak_tag(body)
     extra += [
         (b"etag", tag.encode()),
         (b"cache-control", b"public, no-cache"),

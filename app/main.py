@@ -95,11 +95,11 @@ class Maydan(Starlette):
 
     endpoint: GraphQLEndpoint
     # The endpoint, behind what lets pages of other origins in where that is configured.
-    door: ASGIApp
+    behind_cors: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan" and scope["path"] == "/graphql":
-            await self.door(scope, receive, send)
+            await self.behind_cors(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -119,7 +119,7 @@ def create_application(settings: Settings, nursery: Nursery | None = None) -> tu
         middleware=[Middleware(CORSMiddleware, **cors)] if cors else [],
     )
     asgi.endpoint = GraphQLEndpoint(application)
-    asgi.door = CORSMiddleware(asgi.endpoint, **cors) if cors else asgi.endpoint
+    asgi.behind_cors = CORSMiddleware(asgi.endpoint, **cors) if cors else asgi.endpoint
     return application, asgi
 
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from functools import cache
-from hashlib import sha256
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.compression import compressed
-from app.etags import is_known
+from app.etags import is_known, weak_tag
 from schema.build import sdl
 
 
@@ -16,7 +15,7 @@ from schema.build import sdl
 def _schema() -> tuple[bytes, str]:
     """The text and its tag; it cannot change while the process runs."""
     text = sdl().encode()
-    return text, f'W/"{sha256(text).hexdigest()[:32]}"'
+    return text, weak_tag(text)
 
 
 def schema_page() -> Callable[[Request], Awaitable[Response]]:

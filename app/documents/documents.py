@@ -36,6 +36,8 @@ SCANNED_HERE = 2_000
 # else: an app has some dozens, and the first one of its users makes them known.
 NEW_AT_ONCE, NEW_A_SECOND = 30, 1
 MOST_ASKERS = 1_000
+# Errors of one request's variables that are told: each may quote the whole request.
+MAX_VARIABLE_ERRORS = 10
 # Seconds until a client that was turned away may find the helper free again.
 RETRY_AFTER = 1
 
@@ -96,7 +98,7 @@ class Document:
                 self._node,
                 name,
                 executor_class,
-                max_coercion_errors=MAX_ERRORS,
+                max_coercion_errors=MAX_VARIABLE_ERRORS,
                 hide_suggestions=not self._suggests,
             )
         return found
@@ -106,9 +108,6 @@ class Document:
         name = operation.definition.name
         return self._costs[None if name is None else name.value]
 
-
-# Errors of one request's variables that are told: each may quote the whole request.
-MAX_ERRORS = 10
 
 # One for the process, as the schema is. The keys say whether introspection was allowed.
 _known: DocumentCache[Document] = DocumentCache(

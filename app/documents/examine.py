@@ -30,7 +30,7 @@ from schema.build import executable
 
 # Errors of one document that are told.
 MAX_ERRORS = 10
-# Tokens of a registered document: ad-hoc ones have a smaller limit, in scan.py.
+# Tokens of a trusted document: the others have a smaller limit, in scan.py.
 MAX_TOKENS = 20_000
 
 

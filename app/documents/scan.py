@@ -26,7 +26,7 @@ class ScanLimits(NamedTuple):
     validation compares them (OverlappingFieldsCanBeMerged), and nothing else in it is worse than linear.
     """
 
-    # Three times the longest text of the example operations' kind; longer ones are better registered.
+    # Three times the longest text of the example operations' kind; longer ones are better imported.
     characters: int = 50_000
     tokens: int = 5_000
     # Levels of selections. The introspection query of GraphiQL has 13.
