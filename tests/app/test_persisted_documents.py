@@ -83,7 +83,7 @@ async def test_what_a_client_registers_is_shared(alice: Person, valkey: Embedded
 
 
 async def test_a_hash_that_is_not_the_texts_registers_nothing(alice: Person) -> None:
-    text, digest = document("Mine")
+    text, digest = document("Forged")
     _, other = document("Victims")
     forged = await sent(alice, automatic(other, text))
     assert (forged.status, forged.error_codes) == (400, ["BAD_USER_INPUT"])
