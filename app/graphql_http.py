@@ -27,6 +27,7 @@ from app.refusals import VALIDATION_FAILED, Malformed, RequestRefused
 _CONTENT_TYPES = {media: f"{media}; charset=utf-8".encode() for media in (PLAIN_JSON, RESPONSE_JSON)}
 # The status of what did not run, by the code of its error; anything else is the request's fault.
 _STATUSES = {
+    "RESPONSE_TOO_LARGE": HTTPStatus.OK,  # it ran
     "INTERNAL_SERVER_ERROR": HTTPStatus.INTERNAL_SERVER_ERROR,
     "UNAVAILABLE": HTTPStatus.SERVICE_UNAVAILABLE,
     "TIMEOUT": HTTPStatus.SERVICE_UNAVAILABLE,
@@ -117,7 +118,8 @@ class GraphQLHttp:
                 "status": status.value,
                 "headers": [
                     (b"content-type", _CONTENT_TYPES[wanted.json or PLAIN_JSON]),
-                    (b"content-length", str(len(body)).encode()),
+                    # 304 has no length of its own (RFC 9110, 8.6).
+                    *([] if status is HTTPStatus.NOT_MODIFIED else [(b"content-length", b"%d" % len(body))]),
                     (b"x-request-id", request_id.encode()),
                     *extra,
                 ],

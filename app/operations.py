@@ -21,6 +21,14 @@ from execution import TooManySelections
 from resolvers.context import Context
 from resolvers.errors import ClientError
 
+# Points from which on an answer is measured before it is encoded: below, encoding even the longest takes milliseconds.
+DEAR = 200
+# Characters that a point may bring at most: ten texts of 5,000.
+LONGEST_POINT = 50_000
+# Points of one event of a subscription that are paid with its beginning: five times what clients ask of one. Whoever
+# asks for more pays for each event, or 100 subscriptions would bring whole timelines again with every post.
+EVENT_POINTS = 100
+
 log = structlog.get_logger("maydan.operation")
 
 
@@ -30,13 +38,6 @@ class TooLong(Exception):
 
 class TooLarge(Exception):
     """An answer is longer than any may be."""
-
-
-# Points from which on an answer is looked at before it is encoded: below, it cannot be long enough to matter.
-DEAR = 500
-# Points of one event of a subscription that are paid with its beginning: five times what clients ask of one. Whoever
-# asks for more pays for each event, or 100 subscriptions would bring whole timelines again with every post.
-EVENT_POINTS = 100
 
 
 class Allowed(NamedTuple):
@@ -70,7 +71,7 @@ class Operations:
                 await ctx.position()
             async with asyncio.timeout(self._allowed.seconds):
                 result = await operation.prepared.execute(ctx, operation.variables)
-            if cost > DEAR and is_longer(result.data, self._allowed.answer):
+            if self._is_too_long(result.data, cost):
                 result = ExecutionResult(None, [_located(TooLarge())])
         except TimeoutError:
             result = ExecutionResult(None, [_located(TooLong())])
@@ -103,15 +104,14 @@ class Operations:
         events = 0
         try:
             async for event in result:
-                if cost > EVENT_POINTS:
-                    if is_longer(event.data, self._allowed.answer):
-                        event = ExecutionResult(None, [_located(TooLarge())])
-                    if events:  # the first one was paid with the beginning
-                        try:
-                            await self._pay(operation, ctx)
-                        except ClientError as error:
-                            yield told(ExecutionResult(None, [_located(error)]), request_id)
-                            return
+                if self._is_too_long(event.data, cost):
+                    event = ExecutionResult(None, [_located(TooLarge())])
+                if cost > EVENT_POINTS and events:  # the first one was paid with the beginning
+                    try:
+                        await self._pay(operation, ctx)
+                    except ClientError as error:
+                        yield told(ExecutionResult(None, [_located(error)]), request_id)
+                        return
                 events += 1
                 metrics.EVENTS.inc()
                 yield told(event, request_id)
@@ -127,6 +127,14 @@ class Operations:
                 viewer=ctx.viewer_id,
                 request_id=request_id,
             )
+
+    def _is_too_long(self, data: object, cost: int) -> bool:
+        """Whether an answer is longer than any may be; most cost too little for that."""
+        most = self._allowed.answer
+        if cost * LONGEST_POINT <= most:
+            return False
+        # Encoding a page takes a tenth of looking at its values one by one.
+        return (cost > DEAR or len(encode(data)) > most) and is_longer(data, most)
 
     async def _pay(self, operation: Operation, ctx: Context) -> int:
         """The points it costs, paid. Raises TooCostly and OverBudget, which say so to the client."""
@@ -184,7 +192,9 @@ def tell(error: GraphQLError, request_id: str) -> dict[str, Any]:
         )
         return error_told(slow, "TIMEOUT", requestId=request_id)
     if isinstance(cause, TooLarge):
-        large = GraphQLError("The answer is too long to be sent. Ask for fewer items or fields at once.")
+        large = GraphQLError(
+            "The answer is too long to be sent. Ask for fewer items or fields. If it was a mutation, it was done."
+        )
         return error_told(large, "RESPONSE_TOO_LARGE", requestId=request_id)
     if isinstance(cause, DatabaseUnavailable):
         log.warning("database unavailable", error=str(cause)[:200], request_id=request_id)

@@ -180,6 +180,18 @@ class Settings(BaseSettings):
             else value
         )
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        origins = tuple(part.lower().rstrip("/") for part in value)
+        for origin in origins:
+            scheme, _, host = origin.partition("://")
+            if origin != "*" and (scheme not in ("http", "https") or not host or "/" in host):
+                raise ValueError(
+                    f"{origin[:60]!r} is no origin; write it as https://app.example, without a path"
+                )
+        return origins
+
     @field_validator("trusted_proxies")
     @classmethod
     def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:

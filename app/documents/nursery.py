@@ -23,12 +23,19 @@ class Born(NamedTuple):
 
     socket: socket.socket
     pid: int
+    # Stands for the process itself, where there is such a thing: another one may have its number later.
+    pidfd: int | None
 
     def kill(self) -> None:
         """End it, whatever it does; for whoever does not wait for it any longer."""
         self.socket.close()
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        if self.pidfd is not None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            os.close(self.pidfd)
+        elif sys.platform != "linux":
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
 
 class Nursery:
@@ -80,7 +87,8 @@ class Nursery:
         except OSError:
             ours.close()
             raise
-        return Born(ours, int.from_bytes(answer, "big"))
+        pid = int.from_bytes(answer, "big")
+        return Born(ours, pid, _pidfd(pid))
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -101,3 +109,11 @@ class Nursery:
         if process is not None:
             process.kill()
             process.wait()
+
+
+def _pidfd(pid: int) -> int | None:
+    """None on other systems, and for a process that has ended."""
+    if sys.platform == "linux":
+        with suppress(ProcessLookupError):
+            return os.pidfd_open(pid)
+    return None

@@ -226,6 +226,19 @@ async def test_an_answer_that_is_too_long_is_not_sent(serve: Serve) -> None:
     assert answer.body["data"] is None
 
 
+async def test_a_cheap_answer_of_long_texts_is_not_sent_either(serve: Serve) -> None:
+    """Letters with combining marks: 500 for the eye, 4,900 characters."""
+    server = await serve(max_response_characters=65_536)
+    alice = await server.sign_up("alice")
+    await alice.posts(("a" + "\u0323" * 9) * 490)
+    fields = " ".join(f"a{n}: text" for n in range(40))
+    answer = await alice.asks(
+        f"{{ publicTimeline(first: 1) {{ edges {{ node {{ post {{ {fields} }} }} }} }} }}"
+    )
+    assert (answer.status, answer.error_codes) == (200, ["RESPONSE_TOO_LARGE"])
+    assert answer.body["extensions"]["cost"]["requested"] < 50
+
+
 def test_the_length_of_an_answer() -> None:
     for data, length in (({"a": ["x" * 100, {"b": None}]}, 140), ("x" * 10, 18), ([1] * 100, 808)):
         assert operations.is_longer(data, length - 1)

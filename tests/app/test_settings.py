@@ -83,6 +83,7 @@ def test_workers_read_the_very_same_settings(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch,
         DEMO="1",
         TRUSTED_PROXIES="10.0.0.0/8, ::1",
+        CORS_ORIGINS="https://App.example/, http://localhost:3000",
         PUBLIC_URL="https://maydan.example/",
         ACCESS_TOKEN_SECONDS="60",
         DATABASE_URL="postgresql://maydan@/maydan?host=%2Ftmp%2Fx",
@@ -91,6 +92,7 @@ def test_workers_read_the_very_same_settings(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv(name, value)
     assert Settings() == settings
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
+    assert settings.cors_origins == ("https://app.example", "http://localhost:3000")
     assert settings.base_url == "https://maydan.example"
 
 
@@ -103,6 +105,8 @@ def test_workers_read_the_very_same_settings(monkeypatch: pytest.MonkeyPatch) ->
         ("DEMO", "perhaps", "neither true nor false"),
         ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,proxy", "neither an IP address nor a network"),
+        ("CORS_ORIGINS", "localhost", "is no origin"),
+        ("CORS_ORIGINS", "https://app.example, https://a.example/x", "is no origin"),
         ("DATABASE_URL", "mysql://user:hunter2@host/db", "postgresql://"),
         ("REDIS_URL", "http://host", "redis://"),
         ("PUBLIC_URL", "maydan.example", "https://"),
