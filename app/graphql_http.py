@@ -69,12 +69,11 @@ class GraphQLHttp:
                     await self._events.refuse(refusal.body, request_id, send)
                     return
                 raise
-            as_events = _as_events(scope["method"], operation, wanted)
+            if _as_events(scope["method"], operation, wanted):
+                await self._events(operation, headers, peer, request_id, receive, send)
+                return
             authorization = headers.get("authorization")
             viewer = self._door.viewer(authorization)
-            if as_events:
-                await self._events(operation, viewer, headers, peer, request_id, scope, receive, send)
-                return
             payload = await self._operations.run(
                 operation, self._door.context(viewer, headers, peer), request_id
             )

@@ -15,22 +15,20 @@ from typing import Any, cast
 
 from graphql import OperationType
 from starlette.datastructures import Headers
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Send
 
 from app import metrics
 from app.auth import Door
 from app.documents.documents import Operation
 from app.operations import Operations, encode, tell_exception
 from app.refusals import RequestRefused
-from app.session_watch import SessionWatch
+from app.session_watch import LAST_WORDS, SessionWatch
 from resolvers.context import Context, Viewer
 from resolvers.errors import TooSlow
 
 # Seconds between comments. The shortest time after which proxies commonly close what is silent is 30 s, and a comment
 # or two may come late.
 COMMENT_EVERY = 12.0
-# Seconds that a mutation gets to answer on a stream whose session ends: signing out is one.
-LAST_WORDS = 1.0
 
 # LF alone: clients choke on CRLF. A first comment makes browsers hand out the response before there is an event.
 COMMENT = b":\n\n"
@@ -47,16 +45,15 @@ class EventStreams:
     async def __call__(
         self,
         operation: Operation,
-        viewer: Viewer | None,
         headers: Headers,
         peer: str | None,
         request_id: str,
-        scope: Scope,
         receive: Receive,
         send: Send,
     ) -> None:
         """Answer one prepared operation, to its end. Raises BadToken, before anything is sent."""
-        claims = None if viewer is None else self._door.claims(headers.get("authorization"))
+        claims = self._door.claims(headers.get("authorization"))
+        viewer = None if claims is None else Viewer(claims.user_id, claims.session_id)
         answer = _Stream(
             operation, self._operations, self._door.context(viewer, headers, peer), request_id, send
         )

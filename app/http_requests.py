@@ -1,6 +1,7 @@
 """Reads GraphQL requests from HTTP: a POST with JSON, or a GET with parameters."""
 
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
@@ -105,12 +106,12 @@ def _check_type(headers: Headers) -> None:
 
 def _from_query(query_string: bytes) -> object:
     try:
-        values = dict(
+        values: dict[str, Any] = dict(
             parse_qsl(query_string.decode("ascii"), strict_parsing=False, max_num_fields=MOST_PARAMETERS)
         )
         for name in ("variables", "extensions"):
             if name in values:
-                values[name] = decode(values[name]) if values[name] else None  # type: ignore[assignment]  # JSON
+                values[name] = decode(values[name]) if values[name] else None
     except ValueError:
         raise Malformed(
             HTTPStatus.BAD_REQUEST, "The query string cannot be read; 'variables' and 'extensions' are JSON."

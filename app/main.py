@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import demo, health
-from app.documents.nursery import Nursery
+from app.documents.fork_server import ForkServer
 from app.graphiql.routes import graphiql_routes
 from app.logs import configure_logs, new_request_id
 from app.parts import Parts, started, token_keys
@@ -46,9 +46,9 @@ class GraphQLEndpoint:
 class Application:
     """Holds the parts between the lifespan and the routes."""
 
-    def __init__(self, settings: Settings, nursery: Nursery | None = None) -> None:
+    def __init__(self, settings: Settings, fork_server: ForkServer | None = None) -> None:
         self.settings = settings
-        self._nursery = nursery
+        self._fork_server = fork_server
         self._parts: Parts | None = None
 
     @property
@@ -62,7 +62,7 @@ class Application:
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """Start everything, stop it in the opposite order."""
         async with AsyncExitStack() as stack:
-            self._parts = await started(self.settings, stack, self._nursery)
+            self._parts = await started(self.settings, stack, self._fork_server)
             log.info("serving")
             try:
                 yield
@@ -108,9 +108,11 @@ class Maydan(Starlette):
         self.endpoint.stop()
 
 
-def create_application(settings: Settings, nursery: Nursery | None = None) -> tuple[Application, Starlette]:
-    """The application, and its ASGI form. Several in one process may share a nursery."""
-    application = Application(settings, nursery)
+def create_application(
+    settings: Settings, fork_server: ForkServer | None = None
+) -> tuple[Application, Starlette]:
+    """The application, and its ASGI form. Several in one process may share a fork_server."""
+    application = Application(settings, fork_server)
     cors = _cors(settings)
     asgi = Maydan(
         routes=application.routes(),

@@ -154,13 +154,12 @@ def is_longer(data: object, most: int) -> bool:
     waiting = [data]
     while waiting:
         value = waiting.pop()
-        kind = type(value)
-        if kind is str:
-            most -= len(value)  # type: ignore[arg-type]  # it is a str
-        elif kind is dict:
-            waiting.extend(value.values())  # type: ignore[attr-defined]  # it is a dict
-        elif kind is list:
-            waiting.extend(value)  # type: ignore[arg-type]  # it is a list
+        if isinstance(value, str):
+            most -= len(value)
+        elif isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
         most -= 8
         if most < 0:
             return True

@@ -10,7 +10,7 @@ from app.auth import Door
 from app.budgets import Budgets
 from app.documents.documents import Documents
 from app.documents.examiner import Examiner
-from app.documents.nursery import Nursery
+from app.documents.fork_server import ForkServer
 from app.documents.persisted import PersistedDocuments
 from app.graphql_http import GraphQLHttp
 from app.graphql_sse import EventStreams
@@ -62,8 +62,8 @@ def access_tokens(settings: Settings) -> AccessTokens:
     return AccessTokens(token_keys(settings), issuer=settings.public_url or ISSUER, lifetime=lifetime)
 
 
-async def started(settings: Settings, stack: AsyncExitStack, nursery: Nursery | None = None) -> Parts:
-    """The parts, running until the stack is unwound. `nursery`: where examiners come from, when others use it too."""
+async def started(settings: Settings, stack: AsyncExitStack, fork_server: ForkServer | None = None) -> Parts:
+    """The parts, running until the stack is unwound. `fork_server`: one that others use too."""
     assert settings.database_url is not None
     assert settings.redis_url is not None
     database = await stack.enter_async_context(
@@ -85,7 +85,9 @@ async def started(settings: Settings, stack: AsyncExitStack, nursery: Nursery | 
         refresh_lifetime=timedelta(days=settings.refresh_token_days),
         limits=settings.limits,
     )
-    operations = await _operations(settings, stack, database, nursery or stack.enter_context(Nursery()))
+    operations = await _operations(
+        settings, stack, database, fork_server or stack.enter_context(ForkServer())
+    )
     proxies = [ip_network(text, strict=False) for text in settings.trusted_proxies]
     door = Door(database, services, tokens, hub.is_revoked, proxies)
     lifetime = timedelta(seconds=settings.access_token_seconds)
@@ -106,11 +108,11 @@ async def started(settings: Settings, stack: AsyncExitStack, nursery: Nursery | 
 
 
 async def _operations(
-    settings: Settings, stack: AsyncExitStack, database: Database, nursery: Nursery
+    settings: Settings, stack: AsyncExitStack, database: Database, fork_server: ForkServer
 ) -> Operations:
     assert settings.redis_url is not None
-    quick = await stack.enter_async_context(Examiner.running(nursery))
-    patient = await stack.enter_async_context(Examiner.running(nursery, idle=True))
+    quick = await stack.enter_async_context(Examiner.running(fork_server))
+    patient = await stack.enter_async_context(Examiner.running(fork_server, idle=True))
     shared = await stack.enter_async_context(SharedTexts.connected(settings.redis_url))
     documents = Documents(
         quick,

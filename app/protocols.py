@@ -1,10 +1,21 @@
 """uvicorn's protocols, with an end for peers that keep memory by what they leave undone."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
+
+if TYPE_CHECKING:
+
+    class Base(asyncio.Protocol):
+        """What both of uvicorn's protocols have."""
+
+        loop: asyncio.AbstractEventLoop
+        transport: asyncio.Transport
+else:
+    Base = object
 
 # Seconds in which a peer that is behind must read at least something: a phone that changes networks needs some ten.
 UNREAD_SECONDS = 30.0
@@ -43,8 +54,8 @@ class _Unread:
         self._timer.cancel()
 
 
-class HttpProtocol(HttpToolsProtocol):
-    """One HTTP connection."""
+class _Watched(Base):
+    """A protocol of uvicorn's whose peers must read."""
 
     _unread: _Unread | None = None
 
@@ -69,10 +80,13 @@ class HttpProtocol(HttpToolsProtocol):
             self._unread = None
 
 
-class SocketProtocol(WebSocketsSansIOProtocol):
+class HttpProtocol(_Watched, HttpToolsProtocol):
+    """One HTTP connection."""
+
+
+class SocketProtocol(_Watched, WebSocketsSansIOProtocol):
     """One WebSocket connection."""
 
-    _unread: _Unread | None = None
     _cut: asyncio.TimerHandle | None = None
 
     def on_task_complete(self, task: "asyncio.Task[None]") -> None:
@@ -81,19 +95,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if not self.disconnected:
             self._cut = self.loop.call_later(LINGER, self.transport.abort)
 
-    def pause_writing(self) -> None:
-        """More waits for the peer than should."""
-        super().pause_writing()
-        self._unread = _Unread(self.loop, self.transport)
-
-    def resume_writing(self) -> None:
-        """The peer has read."""
-        super().resume_writing()
-        self._read()
-
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
-        self._read()
         if self._cut is not None:
             self._cut.cancel()
         super().connection_lost(exc)
@@ -129,8 +132,3 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             return
         self.conn.fail(code, reason)
         self.handle_parser_exception()
-
-    def _read(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None

@@ -24,6 +24,8 @@ from resolvers.sessions import newest_token_ends
 ASK_EVERY = 0.25
 # Seconds until the question is asked again of a database that did not answer.
 RETRY_EVERY = 1.0
+# Seconds that mutations get to answer when the session ends of what they came by: signing out is one of them.
+LAST_WORDS = 1.0
 # Seconds without a look at the clock: it may be set, or go on while the machine sleeps.
 LONGEST_SLEEP = 60.0
 

@@ -12,13 +12,12 @@ from app.documents.documents import Operation
 from app.logs import new_request_id
 from app.operations import Operations, tell_exception
 from app.refusals import RequestRefused
+from app.session_watch import LAST_WORDS
 from resolvers.context import Context
 from resolvers.errors import TooSlow
 
 # A screen subscribes to a handful. Each costs a task, and what it answers waits in memory until the client reads.
 MAX_OPERATIONS = 100
-# Seconds that mutations get to answer on a socket whose session ends: signing out is one of them.
-LAST_WORDS = 1.0
 
 log = structlog.get_logger("maydan.websocket")
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import uvicorn
 
-from app.documents.nursery import Nursery
+from app.documents.fork_server import ForkServer
 from app.embedded import EmbeddedValkey
 from app.logs import configure_logs
 from app.main import Application, create_application
@@ -111,9 +111,9 @@ SECRET = base64.b64encode(os.urandom(32)).decode()
 
 
 @cache
-def nursery() -> Nursery:
+def fork_server() -> ForkServer:
     """One for all servers of this process: each would load the schema once more. It ends with the process."""
-    made = Nursery()
+    made = ForkServer()
     atexit.register(made.close)
     return made
 
@@ -134,7 +134,7 @@ async def serving(database_url: str, redis_url: str, **changes: object) -> Async
         "shutdown_seconds": 5,
     }
     settings = Settings.model_validate(values | changes)
-    application, asgi = create_application(settings, nursery())
+    application, asgi = create_application(settings, fork_server())
     listening = socket.create_server(("127.0.0.1", 0))
     # With its protocol named: asyncio sets TCP_NODELAY on no other, and each answer would wait 40 ms.
     listening = socket.socket(listening.family, listening.type, socket.IPPROTO_TCP, fileno=listening.detach())

@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -69,6 +69,17 @@ def valkey(server_folder: Path) -> Iterator[EmbeddedValkey]:
     """A Valkey, shared by the tests of this process: use names of your own, or let the database keep them apart."""
     with EmbeddedValkey(server_folder) as server:
         yield server
+
+
+@pytest.fixture
+async def own_valkey(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
+    """A Valkey that a test may mistreat."""
+    valkey = EmbeddedValkey(tmp_path)
+    await asyncio.to_thread(valkey.start)
+    try:
+        yield valkey
+    finally:
+        await asyncio.to_thread(valkey.stop)
 
 
 @pytest.fixture(scope="session")

@@ -88,6 +88,11 @@ class Document:
         self.reads_marks = "viewerHas" in text
         self._operations: dict[str | None, PreparedOperation] = {}
 
+    @property
+    def names(self) -> list[str | None]:
+        """The names of its operations."""
+        return list(self._costs)
+
     def operation(self, name: str | None) -> PreparedOperation:
         """The operation of this name, or the only one. Raises RequestRefused."""
         found = self._operations.get(name)
@@ -116,8 +121,10 @@ _known: DocumentCache[Document] = DocumentCache(
 
 
 class Documents:
-    """Prepares operations. `quick` examines the trusted documents, and small ones; `patient` those that may take
-    long, and those of who sends many."""
+    """Prepares operations.
+
+    `quick` examines trusted documents, and small ones; `patient` those that may take long, and those of who sends many.
+    """
 
     def __init__(
         self,
@@ -237,7 +244,7 @@ class Documents:
         document = Document(text, unpack(examined.packed, text), examined.costs, suggests=open_)
         _known.keep(key, document, len(examined.packed) * BYTES_PER_PACKED)
         if self._mode == "log" and not trusted:
-            names = [safe_name(name) for name in document_names(document)]
+            names = [safe_name(name) for name in document.names]
             log.warning("a document that is not trusted", names=names, sha256=key[:-1].hex())
         return document
 
@@ -254,11 +261,6 @@ class Documents:
         task = asyncio.create_task(self._persisted.register(digest, text))
         self._registering.add(task)
         task.add_done_callback(self._registering.discard)
-
-
-def document_names(document: Document) -> list[str | None]:
-    """The names of a document's operations."""
-    return [each.name.value if each.name else None for each in _operations(document._node)]
 
 
 def _operations(node: DocumentNode) -> list[OperationDefinitionNode]:

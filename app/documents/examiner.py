@@ -2,22 +2,22 @@
 
 import asyncio
 import pickle
-import struct
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from threading import Lock
 from typing import NamedTuple
 
 import structlog
 
 from app.documents.examine import Examined, Invalid, Task
-from app.documents.nursery import Born, Nursery
+from app.documents.fork_server import Forked, ForkServer
+from app.documents.line import LENGTH
 
 # Documents that wait at most. One takes some 5 ms, a large one 100 ms.
 LONGEST_QUEUE = 200
 # Seconds: beyond what a document may compute, the machine is overloaded or the process stopped.
 PATIENCE = 15.0
-_LENGTH = struct.Struct("!I")
 
 log = structlog.get_logger("maydan.documents")
 
@@ -34,27 +34,30 @@ class _Job(NamedTuple):
 class Examiner:
     """Asks the helper. Those who sent documents, by address, are served in turn: a flood from one delays itself."""
 
-    def __init__(self, nursery: Nursery, *, idle: bool) -> None:
-        self._nursery, self._idle = nursery, idle
+    def __init__(self, fork_server: ForkServer, *, idle: bool) -> None:
+        self._fork_server, self._idle = fork_server, idle
         self._waiting: OrderedDict[str, deque[_Job]] = OrderedDict()
         self._length = 0
         self._work = asyncio.Event()
-        self._born: Born | None = None
+        self._forked: Forked | None = None
+        # Between the thread that forks and the end of everything: one of the two ends what was forked.
+        self._ending = Lock()
         self._over = False
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, nursery: Nursery, *, idle: bool = False) -> "AsyncIterator[Examiner]":
+    async def running(cls, fork_server: ForkServer, *, idle: bool = False) -> "AsyncIterator[Examiner]":
         """An examiner for the length of the block; an `idle` one works when nobody else wants to."""
-        examiner = cls(nursery, idle=idle)
+        examiner = cls(fork_server, idle=idle)
         task = asyncio.create_task(examiner._run())
         try:
             yield examiner
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            examiner._over = True
+            with examiner._ending:
+                examiner._over = True
             examiner._drop()
 
     async def examine(self, task: Task, asker: str) -> Examined | Invalid:
@@ -118,9 +121,9 @@ class Examiner:
     async def _ask(self, task: Task) -> Examined | Invalid:
         reader, writer = self._streams or await self._connect()
         message = pickle.dumps(tuple(task))
-        writer.write(_LENGTH.pack(len(message)) + message)
+        writer.write(LENGTH.pack(len(message)) + message)
         await writer.drain()
-        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+        (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
         answer = await reader.readexactly(length)
         found: Examined | Invalid = pickle.loads(answer)  # noqa: S301  # our own process wrote it
         return found
@@ -133,21 +136,24 @@ class Examiner:
             log.warning("the document helper does not start", error=str(error)[:200])
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        born = await asyncio.to_thread(self._birth)
-        self._streams = await asyncio.open_unix_connection(sock=born.socket)
+        forked = await asyncio.to_thread(self._fork)
+        self._streams = await asyncio.open_unix_connection(sock=forked.socket)
         return self._streams
 
-    def _birth(self) -> Born:
-        """In a thread, which goes on when whoever waits for it is cancelled: then nobody else ends what was born."""
-        born = self._born = self._nursery.born(idle=self._idle)
-        if self._over:
-            born.kill()
-        return born
+    def _fork(self) -> Forked:
+        """In a thread, which goes on when whoever waits for it is cancelled."""
+        forked = self._fork_server.fork(idle=self._idle)
+        with self._ending:
+            if self._over:
+                forked.kill()
+            else:
+                self._forked = forked
+        return forked
 
     def _drop(self) -> None:
         streams, self._streams = self._streams, None
-        born, self._born = self._born, None
+        forked, self._forked = self._forked, None
         if streams is not None:
             streams[1].close()
-        if born is not None:
-            born.kill()
+        if forked is not None:
+            forked.kill()

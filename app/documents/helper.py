@@ -12,12 +12,12 @@ import pickle
 import resource
 import signal
 import socket
-import struct
 import sys
 from contextlib import suppress
 from types import FrameType
 
 from app.documents.examine import Examined, Invalid, Task, examine
+from app.documents.line import IDLE, LENGTH, PID
 from app.refusals import VALIDATION_FAILED
 
 # Examining waits for everybody who asks with a known document. One that steps back waits for everything else on the
@@ -27,10 +27,6 @@ NICENESS = 10
 CPU_SECONDS = 2.0
 # Bytes of memory more than at the start; a document takes some ten megabytes.
 MEMORY = 512 * 1024 * 1024
-LENGTH = struct.Struct("!I")
-PID = struct.Struct("!i")
-# What is sent with a socket: which examiner is wanted.
-IDLE = b"i"
 
 TOOK_TOO_LONG = Invalid(
     VALIDATION_FAILED,

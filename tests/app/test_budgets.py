@@ -42,17 +42,6 @@ def key() -> str:
     return address_key(f"test-{uuid4()}")
 
 
-@pytest.fixture
-async def own_valkey(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
-    """A Valkey that a test may mistreat."""
-    valkey = EmbeddedValkey(tmp_path)
-    await asyncio.to_thread(valkey.start)
-    try:
-        yield valkey
-    finally:
-        await asyncio.to_thread(valkey.stop)
-
-
 @asynccontextmanager
 async def worker(
     url: str, budget: Budget, clock: Clock, *, most_accounts: int = 1_000

@@ -13,16 +13,16 @@ from app.documents import examiner as examiners
 from app.documents import helper
 from app.documents.examine import Examined, Invalid, Task, examine, pack, unpack
 from app.documents.examiner import Busy, Examiner
-from app.documents.nursery import PATIENCE, Nursery
+from app.documents.fork_server import PATIENCE, ForkServer
 from bench.documents import HOME, pages
-from tests.conftest import nursery
+from tests.conftest import fork_server
 
 FINE = Task("{ viewer { handle } }", introspection=True)
 
 
 @pytest.fixture
 async def examiner() -> AsyncIterator[Examiner]:
-    async with Examiner.running(nursery()) as running:
+    async with Examiner.running(fork_server()) as running:
         yield running
 
 
@@ -90,37 +90,37 @@ async def test_a_queue_that_one_fills_has_room_for_others(
 
 
 async def test_a_helper_that_was_stopped_is_replaced() -> None:
-    with Nursery() as own:
-        own.born(idle=False).kill()
+    with ForkServer() as own:
+        own.fork(idle=False).kill()
         assert own._process is not None
         first = own._process.pid
         assert own._line is not None
         assert own._line.gettimeout() == PATIENCE
         own._line.settimeout(0.05)
         os.kill(first, signal.SIGSTOP)
-        born = await asyncio.wait_for(asyncio.to_thread(own.born, idle=False), 60)
+        forked = await asyncio.wait_for(asyncio.to_thread(own.fork, idle=False), 60)
         assert own._process.pid != first
-        born.kill()
+        forked.kill()
 
 
 async def test_an_examiner_that_dies_is_replaced(examiner: Examiner) -> None:
     await examiner.examine(FINE, "")
-    assert examiner._born is not None
-    first = examiner._born.pid
+    assert examiner._forked is not None
+    first = examiner._forked.pid
     os.kill(first, signal.SIGKILL)
     # The one under way is lost with it, or was not yet begun.
     with suppress(Busy):
         await examiner.examine(FINE, "")
     assert isinstance(await examiner.examine(FINE, ""), Examined)
-    assert examiner._born.pid != first
+    assert examiner._forked.pid != first
 
 
 async def test_one_that_does_not_answer_is_replaced(
     examiner: Examiner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await examiner.examine(FINE, "")
-    assert examiner._born is not None
-    os.kill(examiner._born.pid, signal.SIGSTOP)
+    assert examiner._forked is not None
+    os.kill(examiner._forked.pid, signal.SIGSTOP)
     monkeypatch.setattr(examiners, "PATIENCE", 0.05)
     with pytest.raises(Busy):
         await examiner.examine(FINE, "")

@@ -1,6 +1,8 @@
 """What one operation may cost, how long it may take and how much it may answer; and the budgets that pay."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -13,6 +15,18 @@ from tests.people import Person
 HANDLE = "{ viewer { handle } }"
 PAGE = "query ($first: Int) { publicTimeline(first: $first) { edges { node { post { text } } } } }"
 LIMIT = "{ rateLimit { cost limit remaining resetAt } viewer { handle } }"
+
+
+@asynccontextmanager
+async def locked(database: str, table: str) -> AsyncIterator[None]:
+    """Nobody gets at the table during the block."""
+    holder = await asyncpg.connect(database)
+    try:
+        async with holder.transaction():
+            await holder.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            yield
+    finally:
+        await holder.close()
 
 
 async def test_an_answer_tells_what_it_cost_and_what_is_left(serve: Serve) -> None:
@@ -176,21 +190,14 @@ async def test_what_takes_too_long_is_stopped_in_the_database_as_well(
 ) -> None:
     server = await serve(operation_seconds=1)
     alice = await server.sign_up("alice")
-    holder = await asyncpg.connect(database)
-    try:
-        async with holder.transaction():
-            await holder.execute("LOCK TABLE entries IN ACCESS EXCLUSIVE MODE")
-            answer = await alice.asks(PAGE, first=1)
-            assert answer.error_codes == ["TIMEOUT"]
-            assert answer.status == 503
-            waiting = (
-                "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%entries%'"
-            )
-            assert await stored.rows(f"{waiting} AND datname = current_database() AND state = 'active'") == []
-            # Its connection was given back.
-            assert (await alice.asks(HANDLE)).data == {"viewer": {"handle": "alice"}}
-    finally:
-        await holder.close()
+    async with locked(database, "entries"):
+        answer = await alice.asks(PAGE, first=1)
+        assert answer.error_codes == ["TIMEOUT"]
+        assert answer.status == 503
+        waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%entries%'"
+        assert await stored.rows(f"{waiting} AND datname = current_database() AND state = 'active'") == []
+        # Its connection was given back.
+        assert (await alice.asks(HANDLE)).data == {"viewer": {"handle": "alice"}}
     assert (await alice.asks(PAGE, first=1)).error_codes == []
 
 
@@ -199,16 +206,9 @@ async def test_a_mutation_that_takes_too_long_is_rolled_back(
 ) -> None:
     server = await serve(operation_seconds=1)
     alice = await server.sign_up("alice")
-    holder = await asyncpg.connect(database)
-    try:
-        async with holder.transaction():
-            await holder.execute("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE")
-            answer = await alice.asks(
-                'mutation { createPost(input: {text: "late"}) { userErrors { code } } }'
-            )
-            assert answer.error_codes == ["TIMEOUT"]
-    finally:
-        await holder.close()
+    async with locked(database, "outbox"):
+        answer = await alice.asks('mutation { createPost(input: {text: "late"}) { userErrors { code } } }')
+        assert answer.error_codes == ["TIMEOUT"]
     assert await stored.count("posts") == 0
     assert await alice.posts("in time")
 

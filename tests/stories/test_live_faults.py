@@ -27,17 +27,6 @@ from tests.people import Person, Stream
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 
 
-@pytest.fixture
-async def own_valkey(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
-    """A Valkey that a test may mistreat."""
-    valkey = EmbeddedValkey(tmp_path)
-    await asyncio.to_thread(valkey.start)
-    try:
-        yield valkey
-    finally:
-        await asyncio.to_thread(valkey.stop)
-
-
 @asynccontextmanager
 async def two_people_at_two_servers(
     database: str, url: str

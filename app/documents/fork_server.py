@@ -11,14 +11,15 @@ from threading import Lock
 from types import TracebackType
 from typing import NamedTuple
 
-# Imports nothing of the helper's: it loads the schema for itself.
+from app.documents.line import IDLE, PID, QUICK
+
+# The helper is a program of its own, run from here; nothing that it loads is loaded by whoever starts it.
 ROOT = Path(__file__).parents[2]
-PID_BYTES = 4
 # Seconds: one that starts is ready in one or two; one that was stopped would hold up its caller's thread for ever.
 PATIENCE = 30.0
 
 
-class Born(NamedTuple):
+class Forked(NamedTuple):
     """An examiner: the socket to talk to it, and its process."""
 
     socket: socket.socket
@@ -38,7 +39,7 @@ class Born(NamedTuple):
                 os.kill(self.pid, signal.SIGKILL)
 
 
-class Nursery:
+class ForkServer:
     """One helper process, started when the first examiner is asked for and again when it died. Any thread may ask."""
 
     def __init__(self) -> None:
@@ -46,7 +47,7 @@ class Nursery:
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
 
-    def __enter__(self) -> "Nursery":
+    def __enter__(self) -> "ForkServer":
         return self
 
     def __exit__(
@@ -54,7 +55,7 @@ class Nursery:
     ) -> None:
         self.close()
 
-    def born(self, *, idle: bool) -> Born:
+    def fork(self, *, idle: bool) -> Forked:
         """A new examiner; an `idle` one works when nobody else wants to.
 
         Blocks for a millisecond, or a second for the first one. Raises OSError.
@@ -72,23 +73,23 @@ class Nursery:
         with self._lock:
             self._stop()
 
-    def _fork(self, idle: bool) -> Born:
+    def _fork(self, idle: bool) -> Forked:
         line = self._line or self._start()
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                socket.send_fds(line, [b"i" if idle else b"q"], [theirs.fileno()])
+                socket.send_fds(line, [IDLE if idle else QUICK], [theirs.fileno()])
             answer = b""
-            while len(answer) < PID_BYTES:
-                part = line.recv(PID_BYTES - len(answer))
+            while len(answer) < PID.size:
+                part = line.recv(PID.size - len(answer))
                 if not part:
                     raise ConnectionError("the helper process ended")
                 answer += part
         except OSError:
             ours.close()
             raise
-        pid = int.from_bytes(answer, "big")
-        return Born(ours, pid, _pidfd(pid))
+        (pid,) = PID.unpack(answer)
+        return Forked(ours, pid, _pidfd(pid))
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()
