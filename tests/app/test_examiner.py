@@ -143,6 +143,7 @@ def test_a_document_that_computes_for_too_long_is_given_up(monkeypatch: pytest.M
     assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_clock_that_strikes_in_a_destructor_strikes_again(monkeypatch: pytest.MonkeyPatch) -> None:
     heard = 0
 
@@ -158,7 +159,8 @@ def test_a_clock_that_strikes_in_a_destructor_strikes_again(monkeypatch: pytest.
         found = helper._examined(Task("{ viewer { " + "posts { edges { node { id } } } " * 300 + "} }", True))
     finally:
         signal.signal(signal.SIGPROF, before)
-    assert (found, heard) == (helper.TOOK_TOO_LONG, 2)
+    assert found == helper.TOOK_TOO_LONG
+    assert heard >= 2  # more when another one is lost in earnest
 
 
 async def test_nobody_is_served_who_went_away(examiner: Examiner) -> None:
