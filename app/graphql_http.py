@@ -22,6 +22,7 @@ from app.http_requests import Requests
 from app.logs import new_request_id
 from app.negotiation import PLAIN_JSON, RESPONSE_JSON, Accepted, accepted
 from app.operations import Operations, encode, tell_exception
+from app.protocols import IS_BEHIND
 from app.refusals import VALIDATION_FAILED, Malformed, RequestRefused
 
 _CONTENT_TYPES = {media: f"{media}; charset=utf-8".encode() for media in (PLAIN_JSON, RESPONSE_JSON)}
@@ -70,7 +71,8 @@ class GraphQLHttp:
                     return
                 raise
             if _as_events(scope["method"], operation, wanted):
-                await self._events(operation, headers, peer, request_id, receive, send)
+                told = (scope.get("extensions") or {}).get(IS_BEHIND, {})
+                await self._events(operation, headers, peer, request_id, receive, send, told.get("is_behind"))
                 return
             authorization = headers.get("authorization")
             viewer = self._door.viewer(authorization)

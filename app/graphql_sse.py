@@ -9,9 +9,9 @@ its retries. `complete` would tell it that there is nothing more to come.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack, aclosing
-from typing import Any, cast
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
+from typing import Any
 
 from graphql import OperationType
 from starlette.datastructures import Headers
@@ -23,6 +23,9 @@ from app.documents.documents import Operation
 from app.operations import Operations, encode, tell_exception
 from app.refusals import RequestRefused
 from app.session_watch import LAST_WORDS, SessionWatch
+from app.subscriptions import Subscriptions
+from app.subscriptions.subscription import Subscription
+from app.subscriptions.subscriptions import DidNotBegin
 from resolvers.context import Context, Viewer
 from resolvers.errors import TooSlow
 
@@ -38,8 +41,11 @@ COMPLETE = b"event: complete\ndata:\n\n"
 class EventStreams:
     """Answers operations with streams of events; all that are open in this process."""
 
-    def __init__(self, door: Door, operations: Operations, sessions: SessionWatch) -> None:
-        self._door, self._operations, self._sessions = door, operations, sessions
+    def __init__(
+        self, door: Door, operations: Operations, subscriptions: Subscriptions, sessions: SessionWatch
+    ) -> None:
+        self._door, self._operations = door, operations
+        self._subscriptions, self._sessions = subscriptions, sessions
         self._open: set[Callable[[], None]] = set()
 
     async def __call__(
@@ -50,12 +56,22 @@ class EventStreams:
         request_id: str,
         receive: Receive,
         send: Send,
+        is_behind: Callable[[], bool] | None = None,
     ) -> None:
-        """Answer one prepared operation, to its end. Raises BadToken, before anything is sent."""
+        """Answer one prepared operation, to its end. Raises BadToken, before anything is sent.
+
+        `is_behind` says whether what is sent would wait for the client; None where the server does not tell.
+        """
         claims = self._door.claims(headers.get("authorization"))
         viewer = None if claims is None else Viewer(claims.user_id, claims.session_id)
         answer = _Stream(
-            operation, self._operations, self._door.context(viewer, headers, peer), request_id, send
+            operation,
+            self._operations,
+            self._subscriptions,
+            lambda: self._door.context(viewer, headers, peer),
+            request_id,
+            send,
+            is_behind,
         )
         with ExitStack() as stack:
             stack.enter_context(metrics.EVENT_STREAMS.track_inprogress())
@@ -81,13 +97,63 @@ class _Stream:
     """One response."""
 
     def __init__(
-        self, operation: Operation, runner: Operations, context: Context, request_id: str, send: Send
+        self,
+        operation: Operation,
+        runner: Operations,
+        subscriptions: Subscriptions,
+        context: Callable[[], Context],
+        request_id: str,
+        send: Send,
+        is_behind: Callable[[], bool] | None,
     ) -> None:
-        self._operation, self._runner = operation, runner
-        self._context, self._request_id, self._send = context, request_id, send
+        self._operation, self._runner, self._subscriptions = operation, runner, subscriptions
+        self._make_context, self._request_id, self._send = context, request_id, send
+        self._is_behind = is_behind
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Whether the response has its last byte, or nobody reads it any more.
         self._ended = False
+        self._held: Subscription | None = None
+        # Where the task waits while a subscription lives without it: for the next time that it has to catch up.
+        self._wanted: asyncio.Future[Coroutine[Any, Any, bool]] = asyncio.get_running_loop().create_future()
+
+    @property
+    def writes(self) -> bool:
+        """Whether `write` works."""
+        return self._is_behind is not None
+
+    def context(self) -> Context:
+        """Fresh surroundings."""
+        return self._make_context()
+
+    async def send(self, payload: bytes) -> None:
+        """Send one answer when the client has read enough."""
+        await self._write(_event(payload))
+
+    def write(self, payload: bytes) -> bool:
+        """Send one answer at once; False when the client is behind."""
+        if self._is_behind is None or self._is_behind():
+            return False
+        writing = self._write(_event(payload))
+        try:
+            writing.send(None)
+        except StopIteration:
+            return True
+        raise RuntimeError("the server waited to send though the client is not behind")
+
+    def hold(self, subscription: Subscription) -> None:
+        """End this with the response."""
+        self._held = subscription
+
+    def go_on(self, work: Coroutine[Any, Any, bool]) -> None:
+        """Run this in the response's task."""
+        if self._wanted.done():
+            work.close()  # the response is over
+        else:
+            self._wanted.set_result(work)
+
+    def is_too_slow(self) -> None:
+        """End the response; it is not complete, so the client comes back with its cursor."""
+        self.end()
 
     def end(self) -> None:
         """Send no more events."""
@@ -133,7 +199,7 @@ class _Stream:
                 await self._events()
             else:
                 await self._write(
-                    _next(await self._runner.run(self._operation, self._context, self._request_id))
+                    _next(await self._runner.run(self._operation, self.context(), self._request_id))
                 )
         except TooSlow:
             return  # not complete: the client comes back with its cursor
@@ -144,18 +210,21 @@ class _Stream:
         await self._write(COMPLETE, last=True)
 
     async def _events(self) -> None:
-        payloads = cast(
-            AsyncGenerator[dict[str, Any], None],
-            self._runner.stream(self._operation, self._context, self._request_id),
-        )
         try:
-            async with aclosing(payloads):
-                async for payload in payloads:
-                    # However long sending takes, it holds no connection of the pool.
-                    await self._context.db.release()
-                    await self._write(_next(payload))
+            goes_on = await self._subscriptions.run(self._operation, self, self._request_id)
+            while goes_on:
+                work = await self._wanted
+                self._wanted = asyncio.get_running_loop().create_future()
+                goes_on = await work
+        except DidNotBegin as error:
+            await self._write(_next(error.answer))
         finally:
-            await self._context.db.close()
+            if self._held is not None:
+                self._held.end()
+            if not self._wanted.done():
+                self._wanted.cancel()
+            elif not self._wanted.cancelled():
+                self._wanted.result().close()
 
     async def _write(self, body: bytes, *, last: bool = False) -> None:
         if self._ended:
@@ -176,7 +245,11 @@ def _start(request_id: str) -> dict[str, Any]:
 
 
 def _next(payload: dict[str, Any]) -> bytes:
-    return b"event: next\ndata: " + encode(payload) + b"\n\n"
+    return _event(encode(payload))
+
+
+def _event(payload: bytes) -> bytes:
+    return b"event: next\ndata: %s\n\n" % payload
 
 
 async def _gone(receive: Receive) -> None:

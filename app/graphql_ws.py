@@ -4,6 +4,7 @@ Source: enisdenjo/graphql-ws, PROTOCOL.md. The older subprotocol "graphql-ws" is
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -15,8 +16,10 @@ from app import metrics
 from app.auth import BadToken, Door
 from app.operations import Operations, decode, encode
 from app.origins import Origins
+from app.protocols import WRITE_TEXT
 from app.session_watch import SessionWatch
 from app.socket_operations import Gone, IdInUse, Message, SocketOperations, TooMany
+from app.subscriptions import Subscriptions
 from app.token_bucket import TokenBucket
 from resolvers.context import Context, Viewer
 
@@ -53,8 +56,16 @@ class Closed(Exception):
 class GraphQLWebSocket:
     """The ASGI application behind /graphql for WebSockets."""
 
-    def __init__(self, door: Door, operations: Operations, sessions: SessionWatch, origins: Origins) -> None:
-        self._door, self._runner, self._sessions, self._origins = door, operations, sessions, origins
+    def __init__(
+        self,
+        door: Door,
+        operations: Operations,
+        subscriptions: Subscriptions,
+        sessions: SessionWatch,
+        origins: Origins,
+    ) -> None:
+        self._door, self._runner, self._subscriptions = door, operations, subscriptions
+        self._sessions, self._origins = sessions, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
@@ -73,7 +84,9 @@ class GraphQLWebSocket:
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
             peer: str | None = scope["client"][0] if scope.get("client") else None
             with metrics.SOCKETS.track_inprogress():
-                await Connection(self._door, self._runner, self._sessions, headers, peer, receive, send).run()
+                write = (scope.get("extensions") or {}).get(WRITE_TEXT, {}).get("write")
+                connection = Connection(self._door, self._sessions, headers, peer, receive, send, write)
+                await connection.run(self._runner, self._subscriptions)
 
 
 class Connection:
@@ -96,23 +109,23 @@ class Connection:
         "_timer",
         "_unheard",
         "_viewer",
+        "_write",
     )
 
     def __init__(
         self,
         door: Door,
-        runner: Operations,
         sessions: SessionWatch,
         headers: Headers,
         peer: str | None,
         receive: Receive,
         send: Send,
+        write: Callable[[bytes], bool] | None,
     ) -> None:
         self._door, self._sessions, self._headers, self._peer = door, sessions, headers, peer
-        self._receive, self._send = receive, send
+        self._receive, self._send, self._write = receive, send, write
         self._viewer: Viewer | None = None
         self._acknowledged = False
-        self._operations = SocketOperations(self, runner, self._tell)
         self._messages = TokenBucket(MESSAGES_AT_ONCE, MESSAGES_A_SECOND)
         self._loop = asyncio.get_running_loop()
         # Why the server closes; None when the client has.
@@ -121,8 +134,9 @@ class Connection:
         self._unheard = 0
         self._ping: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
+    async def run(self, operations: Operations, subscriptions: Subscriptions) -> None:
         """Serve until either side closes."""
+        self._operations = SocketOperations(self, operations, subscriptions, self._tell)
         # One timer, not a task that sleeps: idle sockets are many.
         self._timer = self._loop.call_later(INIT_TIMEOUT, self._init_is_late)
         reader = asyncio.create_task(self._read())
@@ -154,6 +168,20 @@ class Connection:
         if over:
             self._session_is_over()
         return over
+
+    @property
+    def writes(self) -> bool:
+        """Whether the server lets it write without a task."""
+        return self._write is not None
+
+    def write(self, text: bytes) -> bool:
+        """Send a text frame at once; False when the client is behind."""
+        return self._write is not None and not self._closing.done() and self._write(text)
+
+    async def tell(self, text: bytes) -> None:
+        """Send a text frame when the client has read enough. Raises Gone."""
+        if not self.write(text):
+            await self._send_text(text.decode())
 
     def close(self, code: int, reason: str) -> None:
         """End the connection."""
@@ -276,6 +304,9 @@ class Connection:
         except RecursionError:
             # Only what the client sent itself can be so deep.
             raise Closed(4400, "Nested too deeply") from None
+        await self._send_text(text)
+
+    async def _send_text(self, text: str) -> None:
         try:
             await self._send({"type": "websocket.send", "text": text})
         except OSError as error:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -65,14 +65,13 @@ class Operations:
         started = time.monotonic()
         cost = 0
         try:
-            cost = await self._pay(operation, ctx)
+            cost = await self.pay(operation, ctx)
             ctx.reads_marks = operation.reads_marks
             if operation.reads_position:
                 await ctx.position()
             async with asyncio.timeout(self._allowed.seconds):
                 result = await operation.prepared.execute(ctx, operation.variables)
-            if self._is_too_long(result.data, cost):
-                result = ExecutionResult(None, [_located(TooLarge())])
+            result = self.bounded(result, cost)
         except TimeoutError:
             result = ExecutionResult(None, [_located(TooLong())])
         except Exception as error:
@@ -86,47 +85,11 @@ class Operations:
         _log(operation, ctx, payload, started, statements, request_id)
         return payload
 
-    async def stream(
-        self, operation: Operation, ctx: Context, request_id: str
-    ) -> AsyncIterator[dict[str, Any]]:
-        """Run a subscription: what to send for each event. Raises RequestRefused when it cannot begin."""
-        started = time.monotonic()
-        try:
-            cost = await self._pay(operation, ctx)
-        except ClientError as error:
-            yield told(ExecutionResult(None, [_located(error)]), request_id)
-            return
-        result = await operation.prepared.subscribe(ctx, operation.variables)
-        if isinstance(result, ExecutionResult):
-            yield told(result, request_id)
-            return
-        metrics.STREAMS.inc()
-        events = 0
-        try:
-            async for event in result:
-                if self._is_too_long(event.data, cost):
-                    event = ExecutionResult(None, [_located(TooLarge())])
-                if cost > EVENT_POINTS and events:  # the first one was paid with the beginning
-                    try:
-                        await self._pay(operation, ctx)
-                    except ClientError as error:
-                        yield told(ExecutionResult(None, [_located(error)]), request_id)
-                        return
-                events += 1
-                metrics.EVENTS.inc()
-                yield told(event, request_id)
-        finally:
-            metrics.STREAMS.dec()
-            await result.aclose()
-            await ctx.db.close()
-            log.info(
-                "subscription ended",
-                name=safe_name(operation.name),
-                seconds=round(time.monotonic() - started, 1),
-                events=events,
-                viewer=ctx.viewer_id,
-                request_id=request_id,
-            )
+    def bounded(self, result: ExecutionResult, cost: int) -> ExecutionResult:
+        """The result, or the error that it is longer than any may be."""
+        return (
+            ExecutionResult(None, [_located(TooLarge())]) if self._is_too_long(result.data, cost) else result
+        )
 
     def _is_too_long(self, data: object, cost: int) -> bool:
         """Whether an answer is longer than any may be; most cost too little for that."""
@@ -136,7 +99,7 @@ class Operations:
         # Encoding a page takes a tenth of looking at its values one by one.
         return (cost > DEAR or len(encode(data)) > most) and is_longer(data, most)
 
-    async def _pay(self, operation: Operation, ctx: Context) -> int:
+    async def pay(self, operation: Operation, ctx: Context) -> int:
         """The points it costs, paid. Raises TooCostly and OverBudget, which say so to the client."""
         if operation.cost is None:
             raise TooCostly(TooManySelections(), self._allowed.cost)
@@ -173,6 +136,11 @@ def told(result: ExecutionResult, request_id: str) -> dict[str, Any]:
         payload["errors"] = [tell(error, request_id) for error in result.errors]
     payload["data"] = result.data
     return payload
+
+
+def refusal_told(error: ClientError, request_id: str) -> dict[str, Any]:
+    """Why an operation does not run, as sent."""
+    return told(ExecutionResult(None, [_located(error)]), request_id)
 
 
 def tell(error: GraphQLError, request_id: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from ipaddress import ip_network
 
@@ -24,9 +25,10 @@ from app.passwords import Passwords
 from app.refresh import RefreshTokens
 from app.session_watch import SessionWatch
 from app.settings import Settings
+from app.subscriptions import Subscriptions
 from app.tokens import AccessTokens, TokenKeys
 from dataloaders.database import Database
-from resolvers.context import Services
+from resolvers.context import Context, Services
 
 # Where no PUBLIC_URL is set, so that a token holds whichever port the next start takes.
 ISSUER = "maydan"
@@ -92,7 +94,10 @@ async def started(settings: Settings, stack: AsyncExitStack, fork_server: ForkSe
     door = Door(database, services, tokens, hub.is_revoked, proxies)
     lifetime = timedelta(seconds=settings.access_token_seconds)
     sessions = await stack.enter_async_context(SessionWatch.running(database, hub, lifetime))
-    events = EventStreams(door, operations, sessions)
+    subscriptions = await stack.enter_async_context(
+        Subscriptions.running(operations, hub, partial(_nobodys, database, services))
+    )
+    events = EventStreams(door, operations, subscriptions, sessions)
     origins = Origins(settings.cors_origins, settings.public_url)
     requests = Requests(origins, settings.max_body_bytes)
     return Parts(
@@ -103,8 +108,13 @@ async def started(settings: Settings, stack: AsyncExitStack, fork_server: ForkSe
         door,
         events,
         GraphQLHttp(door, operations, events, requests, HTTPStatus(int(settings.validation_status))),
-        GraphQLWebSocket(door, operations, sessions, origins),
+        GraphQLWebSocket(door, operations, subscriptions, sessions, origins),
     )
+
+
+def _nobodys(database: Database, services: Services, language: str) -> Context:
+    """The surroundings of what is answered to many."""
+    return Context(database.session(), None, services, language)
 
 
 async def _operations(

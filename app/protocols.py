@@ -1,11 +1,13 @@
 """uvicorn's protocols, with an end for peers that keep memory by what they leave undone."""
 
 import asyncio
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
+from websockets.http11 import Request
 
 if TYPE_CHECKING:
 
@@ -27,6 +29,11 @@ LINGER = 12.0
 MOST_FRAMES = 1_000
 # Bytes that wait to be read by a peer when it asks for one more pong: those are written past all back pressure.
 MOST_UNREAD = 262_144
+
+
+# The ASGI extensions of SocketProtocol.write_text and HttpProtocol.is_behind.
+WRITE_TEXT = "maydan.websocket.write_text"
+IS_BEHIND = "maydan.http.is_behind"
 
 
 class _Unread:
@@ -83,11 +90,43 @@ class _Watched(Base):
 class HttpProtocol(_Watched, HttpToolsProtocol):
     """One HTTP connection."""
 
+    def on_message_begin(self) -> None:
+        """A request: the application learns how to see whether its peer is behind."""
+        super().on_message_begin()
+        self.scope["extensions"] = {IS_BEHIND: {"is_behind": self.is_behind}}
+
+    def is_behind(self) -> bool:
+        """Whether what is sent would wait for the peer."""
+        return self.flow.write_paused
+
 
 class SocketProtocol(_Watched, WebSocketsSansIOProtocol):
     """One WebSocket connection."""
 
     _cut: asyncio.TimerHandle | None = None
+
+    def handle_connect(self, event: Request) -> None:
+        """The handshake: the application learns how to write without a task."""
+        super().handle_connect(event)
+        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            self.scope["extensions"][WRITE_TEXT] = {"write": self.write_text}
+
+    def write_text(self, text: bytes) -> bool:
+        """Send one text frame at once. False when the peer is behind, or going: then nothing was sent.
+
+        ASGI's send, for one payload to many: without a task, a message and a state machine for each of them.
+        """
+        if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
+            return False
+        size = len(text)
+        if size < 126:
+            header = b"\x81" + size.to_bytes(1, "big")
+        elif size < 65_536:
+            header = b"\x81\x7e" + size.to_bytes(2, "big")
+        else:
+            header = b"\x81\x7f" + size.to_bytes(8, "big")
+        self.transport.write(header + text)
+        return True
 
     def on_task_complete(self, task: "asyncio.Task[None]") -> None:
         """The application is done: whatever the peer does, the connection ends."""

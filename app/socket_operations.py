@@ -1,18 +1,19 @@
 """The operations that run on one WebSocket: each in a task of its own, and none harms another."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
 
 import structlog
 from graphql import OperationType
 
-from app.documents.documents import Operation
 from app.logs import new_request_id
-from app.operations import Operations, tell_exception
+from app.operations import Operations, encode, tell_exception
 from app.refusals import RequestRefused
 from app.session_watch import LAST_WORDS
+from app.subscriptions import Subscriptions
+from app.subscriptions.subscription import Subscription
+from app.subscriptions.subscriptions import DidNotBegin
 from resolvers.context import Context
 from resolvers.errors import TooSlow
 
@@ -31,8 +32,18 @@ class Gone(Exception):
 class Caller(Protocol):
     """What operations need from their socket."""
 
+    @property
+    def writes(self) -> bool:
+        """Whether `write` works; else all is sent by tasks."""
+
     def context(self) -> Context:
         """A fresh context for one operation."""
+
+    async def tell(self, text: bytes) -> None:
+        """Send a text frame when the client has read enough. Raises Gone."""
+
+    def write(self, text: bytes) -> bool:
+        """Send a text frame at once; False when the client is behind."""
 
     def address(self) -> str:
         """What stands for the client in limits."""
@@ -52,17 +63,70 @@ class TooMany(Exception):
     """As many operations as may run do."""
 
 
+class SocketOperation:
+    """One operation of a socket, and where the answers of a subscription go."""
+
+    __slots__ = ("_caller", "_operations", "_prefix", "held", "id", "task")
+
+    def __init__(self, operations: "SocketOperations", caller: Caller, id: str) -> None:
+        self._operations, self._caller, self.id = operations, caller, id
+        self._prefix = b'{"id":%s,"type":"next","payload":' % encode(id)
+        # None while a subscription lives without one.
+        self.task: asyncio.Task[None] | None = None
+        self.held: Subscription | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether `write` works."""
+        return self._caller.writes
+
+    def context(self) -> Context:
+        """Fresh surroundings."""
+        return self._caller.context()
+
+    async def send(self, payload: bytes) -> None:
+        """Send one answer, unless the client completed the operation: the id may already be another's."""
+        if self._operations.has(self):
+            await self._caller.tell(self._prefix + payload + b"}")
+
+    def write(self, payload: bytes) -> bool:
+        """Send one answer at once; False when the client is behind."""
+        return self._caller.write(self._prefix + payload + b"}")
+
+    def hold(self, subscription: Subscription) -> None:
+        """End this with the operation."""
+        self.held = subscription
+
+    def go_on(self, work: Coroutine[Any, Any, bool]) -> None:
+        """Run this as the operation's task."""
+        self._operations.go_on(self, work)
+
+    def is_too_slow(self) -> None:
+        """1013, "try again later": the client comes back with its cursor."""
+        self._caller.close(1013, "Too slow: resume with the last liveCursor")
+
+    def end(self) -> None:
+        """No more answers."""
+        held, self.held = self.held, None
+        if held is not None:
+            held.end()
+
+
 class SocketOperations:
     """What runs on a socket, by the client's ids."""
 
-    __slots__ = ("_caller", "_mutations", "_runner", "_running", "_tasks", "_tell")
+    __slots__ = ("_caller", "_mutations", "_runner", "_running", "_subscriptions", "_tasks", "_tell")
 
     def __init__(
-        self, caller: Caller, runner: Operations, tell: Callable[[Message], Awaitable[None]]
+        self,
+        caller: Caller,
+        runner: Operations,
+        subscriptions: Subscriptions,
+        tell: Callable[[Message], Awaitable[None]],
     ) -> None:
-        self._caller, self._runner, self._tell = caller, runner, tell
-        self._running: dict[str, asyncio.Task[None]] = {}
-        # The running ones, and those whose id is free again but which still clean up or finish a mutation.
+        self._caller, self._runner, self._subscriptions, self._tell = caller, runner, subscriptions, tell
+        self._running: dict[str, SocketOperation] = {}
+        # Of the running ones, and of those whose id is free again but which still clean up or finish a mutation.
         self._tasks: set[asyncio.Task[None]] = set()
         self._mutations: set[asyncio.Task[None]] = set()
 
@@ -73,33 +137,51 @@ class SocketOperations:
         # As many again may still be cleaning up.
         if len(self._running) >= MAX_OPERATIONS or len(self._tasks) >= 2 * MAX_OPERATIONS:
             raise TooMany
-        task = asyncio.create_task(self._operate(id, payload))
-        self._running[id] = task
-        self._tasks.add(task)
-        task.add_done_callback(lambda done: self._forget(id, done))
+        operation = self._running[id] = SocketOperation(self, self._caller, id)
+        self._begin(operation, self._operate(operation, payload))
+
+    def has(self, operation: SocketOperation) -> bool:
+        """Whether the client still waits for its answers."""
+        return self._running.get(operation.id) is operation
+
+    def go_on(self, operation: SocketOperation, work: Coroutine[Any, Any, bool]) -> None:
+        """Run this as the operation's task."""
+        if self.has(operation):
+            self._begin(operation, self._guarded(operation, work))
+        else:
+            work.close()
 
     def complete(self, id: str) -> None:
         """The client wants no more of it; unknown ids are those that completed at the same moment."""
         # The id is free at once; its task still has to clean up, or to finish a mutation that nobody hears of.
-        task = self._running.pop(id, None)
-        if task is not None:
-            self._cancel(task)
+        operation = self._running.pop(id, None)
+        if operation is not None:
+            operation.end()
+            if operation.task is not None:
+                self._cancel(operation.task)
 
     async def last_words(self) -> None:
         """Send nothing any more but the answers of mutations that run; they get LAST_WORDS."""
+        self._end()
         self._cancel(*self._tasks)
         if self._mutations:
             await asyncio.wait(self._mutations, timeout=LAST_WORDS)
 
     def hush(self) -> None:
         """Send nothing any more, and cancel everything but mutations."""
+        self._end()
         self._running.clear()
         self._cancel(*self._tasks)
 
     async def end(self) -> None:
         """Wait until all is over: a mutation that was begun is finished, though nobody may hear of it."""
         self.hush()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _end(self) -> None:
+        for operation in self._running.values():
+            operation.end()
 
     def _cancel(self, *tasks: "asyncio.Task[None]") -> None:
         for task in tasks:
@@ -107,74 +189,78 @@ class SocketOperations:
             if task not in self._mutations and not task.cancelling():
                 task.cancel()
 
-    def _forget(self, id: str, task: "asyncio.Task[None]") -> None:
-        if self._running.get(id) is task:
-            del self._running[id]
+    def _begin(self, operation: SocketOperation, work: Coroutine[Any, Any, None]) -> None:
+        task = operation.task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._forget(operation, done))
+
+    def _forget(self, operation: SocketOperation, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         self._mutations.discard(task)
+        if operation.task is task:
+            operation.task = None
+            if operation.held is None and self.has(operation):
+                del self._running[operation.id]
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("operation over websocket failed", exc_info=error)
             self._caller.close(1011, "Internal error")
 
-    async def _operate(self, id: str, payload: Message) -> None:
+    async def _operate(self, operation: SocketOperation, payload: Message) -> None:
         request_id = new_request_id()
+        await self._guarded(operation, self._run(operation, payload, request_id), request_id)
+
+    async def _guarded(
+        self, operation: SocketOperation, work: Coroutine[Any, Any, bool], request_id: str | None = None
+    ) -> None:
+        """Do the work, and tell how it ended, unless it goes on without a task."""
+        goes_on = False
         try:
             try:
-                operation = await self._runner.prepare(payload, self._caller.address)
-                if operation.kind is OperationType.SUBSCRIPTION:
-                    await self._stream(id, operation, request_id)
-                else:
-                    await self._run(id, operation, request_id)
+                goes_on = await work
+                if not goes_on:
+                    await self._answer(operation, "complete")
             except RequestRefused as refusal:
-                await self._answer(id, "error", refusal.body["errors"])
+                await self._answer(operation, "error", refusal.body["errors"])
             except TooSlow:
-                # 1013, "try again later": the client comes back with its cursor.
-                self._caller.close(1013, "Too slow: resume with the last liveCursor")
+                operation.is_too_slow()
             except Gone:
                 raise
             except Exception as error:
-                await self._answer(id, "error", [tell_exception(error, request_id)])
+                told = tell_exception(error, request_id or new_request_id())
+                await self._answer(operation, "error", [told])
         except Gone:
             pass
+        finally:
+            if not goes_on:
+                operation.end()
 
-    async def _run(self, id: str, operation: Operation, request_id: str) -> None:
-        if operation.kind is OperationType.MUTATION and (task := asyncio.current_task()) is not None:
+    async def _run(self, operation: SocketOperation, payload: Message, request_id: str) -> bool:
+        prepared = await self._runner.prepare(payload, self._caller.address)
+        if prepared.kind is OperationType.SUBSCRIPTION:
+            try:
+                return await self._subscriptions.run(prepared, operation, request_id)
+            except DidNotBegin as error:
+                await self._answer(operation, "error", error.answer["errors"])
+                return False
+        if prepared.kind is OperationType.MUTATION and (task := asyncio.current_task()) is not None:
             self._mutations.add(task)
         # The session may have ended since the socket was opened.
         if self._caller.is_over():
-            return
-        result = await self._runner.run(operation, self._caller.context(), request_id)
+            raise Gone
+        result = await self._runner.run(prepared, self._caller.context(), request_id)
         if _did_not_begin(result):
-            await self._answer(id, "error", result["errors"])
-            return
-        await self._answer(id, "next", result)
-        await self._answer(id, "complete")
+            await self._answer(operation, "error", result["errors"])
+        else:
+            await self._answer(operation, "next", result)
+        return False
 
-    async def _stream(self, id: str, operation: Operation, request_id: str) -> None:
-        context = self._caller.context()
-        try:
-            payloads = cast(
-                AsyncGenerator[Message, None], self._runner.stream(operation, context, request_id)
-            )
-            async with aclosing(payloads):
-                async for payload in payloads:
-                    # However long sending takes, it holds no connection of the pool.
-                    await context.db.release()
-                    if _did_not_begin(payload):
-                        await self._answer(id, "error", payload["errors"])
-                        return
-                    await self._answer(id, "next", payload)
-        finally:
-            await context.db.close()
-        await self._answer(id, "complete")
-
-    async def _answer(self, id: str, type: str, payload: object = None) -> None:
+    async def _answer(self, operation: SocketOperation, type: str, payload: object = None) -> None:
         """Tell of an operation, unless the client completed it: the id may already be another's."""
-        if self._running.get(id) is not asyncio.current_task():
+        if not self.has(operation):
             return
         if type != "next":
-            del self._running[id]
-        message: Message = {"id": id, "type": type}
+            del self._running[operation.id]
+        message: Message = {"id": operation.id, "type": type}
         await self._tell(message if payload is None else message | {"payload": payload})
 
 

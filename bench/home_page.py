@@ -20,6 +20,7 @@ from app.logs import configure_logs
 from bench.documents import HOME
 from bench.network import Meter, filled
 from dataloaders.database import Database
+from dataloaders.rows import HeadRow
 from execution import PreparedOperation
 from resolvers.context import Context, Limits, Services, Viewer
 from schema.build import executable, executor_class
@@ -48,7 +49,17 @@ class NoBus:
 
     def revoke(self, session_id: int) -> None: ...
 
-    def listen(self, **_: object) -> Any:
+    def listen(self, watcher: object) -> Any:
+        raise NotImplementedError
+
+    def recent(self, reader: object, after: int, up_to: int, limit: int) -> None: ...
+
+    @property
+    def head(self) -> HeadRow:
+        raise NotImplementedError
+
+    @property
+    def catching_up(self) -> Any:
         raise NotImplementedError
 
 

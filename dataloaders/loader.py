@@ -57,6 +57,10 @@ class Loader(Generic[Key, Value]):
         """Tell the loader values that were read otherwise. What it knows already stays."""
         self._values = {**values, **self._values}
 
+    def learn(self, other: "Loader[Key, Value]") -> None:
+        """Know what another loader of the same kind knows."""
+        self.prime(other._values)
+
     async def _read(self, keys: Sequence[Key]) -> None:
         """Have these keys read, by statements under way or by one that others may join."""
         under_way = set()

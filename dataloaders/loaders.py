@@ -1,7 +1,9 @@
 """The loaders of one operation, made anew for each operation and each live event."""
 
+from collections.abc import Mapping, Sequence
+
 from dataloaders import entries, posts, ties, users
-from dataloaders.database import Session
+from dataloaders.database import Session, Statements
 from dataloaders.loader import Loader
 from dataloaders.rows import (
     EntryKey,
@@ -24,6 +26,7 @@ class Loaders:
 
     def __init__(self, session: Session, viewer_id: int | None) -> None:
         viewer = NOBODY if viewer_id is None else viewer_id
+        self._session = session
         self.users: Loader[int, UserRow | None] = Loader(session, users.users_by_ids)
         self.user_ids: Loader[str, int | None] = Loader(session, users.user_ids_by_handles)
         # Of accounts by id and of posts by key: one statement for both.
@@ -40,3 +43,17 @@ class Loaders:
         self.replies: Loader[Slice, list[SlicedPostRow]] = Loader(session, posts.replies)
         self.entries: Loader[EntryKey, EntryRow | None] = Loader(session, entries.entries_by_keys)
         self.own_posts: Loader[Slice, list[SlicedPostRow]] = Loader(session, entries.own_posts)
+
+    def shared(self, viewer_id: int | None, ties: Mapping[int | Pair, TieRow]) -> "Loaders":
+        """Loaders that know the posts and accounts known here, and of the viewer these ties and no others."""
+        made = Loaders(self._session, viewer_id)
+        made.posts.learn(self.posts)
+        made.users.learn(self.users)
+        made.viewer_side = Loader(self._session, _unshared)
+        made.viewer_side.prime(ties)
+        return made
+
+
+async def _unshared(_: Statements, keys: Sequence[int | Pair]) -> list[TieRow]:
+    # Reading them for one viewer would tell all the others of it.
+    raise LookupError(f"what is shared asked for ties that it does not have: {keys}")

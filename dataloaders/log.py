@@ -1,6 +1,6 @@
 """Reads and writes of the log of what happened; the model is in docs/decisions/0003."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from dataloaders.database import Statements
 from dataloaders.rows import FanoutRow, HeadRow, IdRow, LogRow, MovedRow, NumberRow, ReposterRow, SentRow
@@ -31,7 +31,7 @@ async def log_after(db: Statements, number: int, limit: int) -> list[LogRow]:
 
 
 async def log_of_owners(
-    db: Statements, owners: Sequence[int], after: int, up_to: int, limit: int
+    db: Statements, owners: Collection[int], after: int, up_to: int, limit: int
 ) -> list[LogRow]:
     """At most `limit` events that concern the owners, above `after` and up to `up_to`, in order."""
     return await db.many(LogRow, LOG["log_of_owners"], PART, owners, after, up_to, limit)
@@ -42,6 +42,16 @@ async def public_log(
 ) -> list[LogRow]:
     """At most `limit` public events, and changes of the viewer's ties, above `after` and up to `up_to`, in order."""
     return await db.many(LogRow, LOG["public_log"], PART, viewer_id, after, up_to, limit)
+
+
+async def count_of_owners(db: Statements, owners: Collection[int], after: int, up_to: int, limit: int) -> int:
+    """How many events log_of_owners has, `limit` at most."""
+    return (await db.one(NumberRow, LOG["count_of_owners"], PART, owners, after, up_to, limit)).number
+
+
+async def count_public(db: Statements, after: int, up_to: int, limit: int) -> int:
+    """How many public events there are, `limit` at most."""
+    return (await db.one(NumberRow, LOG["count_public"], PART, after, up_to, limit)).number
 
 
 async def sessions_revoked_lately(db: Statements, seconds: float) -> list[int]:

@@ -1,6 +1,6 @@
 """Reads of posts, their replies and what the viewer did with them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from dataloaders.database import Statements
 from dataloaders.rows import AuthoredPostRow, Pair, PostRow, SlicedPostRow, UserRow
@@ -16,7 +16,7 @@ def columns(keys: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
 
 
 async def posts_with_reposts(
-    db: Statements, keys: Sequence[Pair], actor_ids: Sequence[int]
+    db: Statements, keys: Sequence[Pair], actor_ids: Collection[int]
 ) -> list[AuthoredPostRow]:
     """Those of the posts that were not deleted, with their authors and their reposts by these accounts."""
     return await db.many(AuthoredPostRow, POSTS["posts_by_keys"], *columns(keys), actor_ids)

@@ -5,6 +5,7 @@ Rows are tuples underneath, so building one from a record costs one allocation.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from enum import IntFlag
 from typing import Any, NamedTuple, TypeAlias
 
 # The moment from which ids count; see new_id() in the first migration.
@@ -132,6 +133,26 @@ class TieRow(NamedTuple):
     blocks_viewer: bool
     liked: bool
     reposted: bool
+
+
+class Relation(IntFlag):
+    """What may stand between a viewer and an account or a post."""
+
+    FOLLOWED_BY_VIEWER = 1
+    FOLLOWS_VIEWER = 2
+    BLOCKED_BY_VIEWER = 4
+    BLOCKS_VIEWER = 8
+    LIKED = 16
+    REPOSTED = 32
+
+
+class RelationRow(NamedTuple):
+    """One thing that stands between a viewer and an account or, with a post_id, its post: a bit of Relation."""
+
+    viewer_id: int
+    user_id: int
+    post_id: int | None
+    what: int
 
 
 class SinceRow(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dataloaders.database import Statements
 from dataloaders.posts import columns
-from dataloaders.rows import IdsRow, Pair, SlicedUserRow, TieRow
+from dataloaders.rows import IdsRow, Pair, RelationRow, SlicedUserRow, TieRow
 from dataloaders.slices import Slice, read_slices
 from sql import Query, load
 
@@ -23,6 +23,13 @@ async def viewer_side(db: Statements, viewer_id: int, keys: Sequence[int | Pair]
 async def followed_by(db: Statements, user_ids: Sequence[int]) -> list[list[int]]:
     """Whom each account follows, sorted. Asked for one account, the viewer, in all that is not a test."""
     return [(await db.one(IdsRow, TIES["followed_by"], id)).ids for id in user_ids]
+
+
+async def relations(
+    db: Statements, viewers: Sequence[int], users: Sequence[int], posts: Sequence[Pair], *, marks: bool
+) -> list[RelationRow]:
+    """What stands between many viewers and a few accounts: blocks and, with `marks`, follows, likes and reposts."""
+    return await db.many(RelationRow, TIES["relations"], viewers, users, *columns(posts), marks)
 
 
 def _columns(some: Sequence[Slice]) -> list[list[int]]:

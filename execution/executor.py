@@ -1,6 +1,7 @@
 """The door of this room: executor classes for graphql-core and Strawberry that run operations breadth first."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError, OperationType
@@ -12,6 +13,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from execution.failures import BREATH, Settled, settle, settling
 from execution.plans import Plan, PlanCache
 from execution.run import Block, Job, Run
+from execution.spots import Root
 
 if TYPE_CHECKING:
     Base = Executor[Any]
@@ -50,6 +52,22 @@ class BreadthFirst(Base):
             return self._serially(run, block)
         jobs = run.advance(block)
         return self._finished(run, block, jobs) if jobs else self._response(run, block)
+
+    async def data_of_each(self, roots: Sequence[Any]) -> list[dict[str, Any]] | None:
+        """The operation's data for each of the roots, in one run. None when anything failed: ask each by itself."""
+        root_type = self.schema.get_root_type(self.operation.operation)
+        if root_type is None or self.plan is None or not self.plan.supported or self._is_special():
+            return None
+        try:
+            selection = self.plan.root(self, root_type)
+        except (GraphQLError, RecursionError):
+            return None
+        run = Run(self)
+        block = Block(selection, roots, Root(len(roots)))
+        jobs = run.advance(block)
+        if jobs:
+            await run.finish(jobs)
+        return None if run.failures else block.results
 
     def _is_special(self) -> bool:
         """Whether the caller asked for something that only the other class does."""

@@ -1,6 +1,6 @@
 """Operations that are run many times: found in their document, and compiled, once."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from inspect import isawaitable
 from typing import Any
 
@@ -96,12 +96,29 @@ class PreparedOperation:
         executor = self._executor(context, variables, root)
         if isinstance(executor, ExecutionResult):
             return executor
-        stream = create_source_event_stream(executor)
-        if isawaitable(stream):
-            stream = await stream
+        stream = await _source(executor)
         return (
             stream if isinstance(stream, ExecutionResult) else map_source_to_response_event(executor, stream)
         )
+
+    async def source(
+        self, context: Any, variables: Mapping[str, Any] | None = None, root: Any = None
+    ) -> AsyncIterable[Any] | ExecutionResult:
+        """Begin a subscription whose events the caller has answered by `respond`: what its resolver returned."""
+        executor = self._executor(context, variables, root)
+        return executor if isinstance(executor, ExecutionResult) else await _source(executor)
+
+    async def respond(
+        self, context: Any, variables: Mapping[str, Any] | None, events: Sequence[Any]
+    ) -> list[ExecutionResult]:
+        """A subscription's results for these events, which are resolved together."""
+        if len(events) > 1 and self._plan.supported:
+            executor = self._executor(context, variables, None)
+            if not isinstance(executor, ExecutionResult):
+                data = await executor.data_of_each(events)
+                if data is not None:
+                    return [ExecutionResult(found, None) for found in data]
+        return [await self.execute(context, variables, event) for event in events]
 
     def _executor(
         self, context: Any, variables: Mapping[str, Any] | None, root: Any
@@ -125,6 +142,11 @@ class PreparedOperation:
         executor.collected_errors = CollectedErrors()
         executor._relevant_sub_fields = {}
         return executor
+
+
+async def _source(executor: BreadthFirst) -> AsyncIterable[Any] | ExecutionResult:
+    stream = create_source_event_stream(executor)
+    return await stream if isawaitable(stream) else stream
 
 
 def _operation_of(document: DocumentNode, name: str | None) -> OperationDefinitionNode:

@@ -37,16 +37,19 @@ class Spots:
 
 
 class Root(Spots):
-    """The response's data itself."""
+    """The response's data itself, or that of several responses."""
 
     nullable = True
+
+    def __init__(self, responses: int = 1) -> None:
+        self._responses = responses
 
     def path(self, index: int) -> Path | None:
         return None
 
     @cached_property
     def paths(self) -> list[Path | None]:
-        return [None]
+        return [None] * self._responses
 
 
 class UnderKey(Spots):

@@ -1,16 +1,19 @@
 """What every use case is given: who asks, the database, the loaders, and the services of the process."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from dataloaders.database import Session
 from dataloaders.loaders import Loaders
 from dataloaders.log import log_head
-from dataloaders.rows import HeadRow, LogRow
+from dataloaders.rows import HeadRow, LogRow, Pair, TieRow
 from resolvers.errors import Unauthenticated
+
+if TYPE_CHECKING:
+    from resolvers.home import Home
 
 
 class Viewer(NamedTuple):
@@ -20,36 +23,54 @@ class Viewer(NamedTuple):
     session_id: int
 
 
-class Batch(NamedTuple):
-    """Events in log order. `seen` is the number up to which the hub has read the log.
+class Reader(Protocol):
+    """Whoever watches a timeline: `home` is whose entries come in; the public one has none."""
 
-    `quiet`: nothing came for a while. `lost`: the log does not go on where it was; nothing can be proved.
-    """
+    @property
+    def viewer_id(self) -> int | None: ...
+    @property
+    def home(self) -> "Home | None": ...
 
-    rows: list[LogRow]
-    seen: int
-    quiet: bool = False
-    lost: bool = False
+
+class Watcher(Reader, Protocol):
+    """A reader, and of which timeline."""
+
+    @property
+    def kind(self) -> str: ...
 
 
 class Listener(Protocol):
-    """One stream's events, from the moment it was made on."""
+    """Tells one stream that something concerns it."""
 
-    def widen(self, owners: Iterable[int]) -> None:
-        """Hear what concerns these owners, and nobody else but the one it was made for."""
+    def hear(self, home: "Home | None") -> None:
+        """Hear what concerns these accounts from now on."""
 
-    def events(self) -> AsyncIterator[Batch]:
-        """Batches as they come. Raises TooSlow when the listener did not keep up."""
+    def check(self) -> None:
+        """Raises TooSlow when more was missed than any may."""
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait until something comes; False when nothing did for so long."""
 
 
 class Bus(Protocol):
     """Wakes those who wait for events; implemented by the live hub. It may be down: nothing depends on it."""
 
+    @property
+    def head(self) -> HeadRow:
+        """How far the log was read here."""
+
+    @property
+    def catching_up(self) -> AbstractAsyncContextManager[None]:
+        """Held while a stream that catches up reads."""
+
     def ring(self) -> None:
         """Something was committed to the outbox."""
 
-    def listen(self, *, owners: Iterable[int], public: bool) -> AbstractAsyncContextManager[Listener]:
-        """A listener for the owners' events or, with `public`, for all public ones."""
+    def listen(self, watcher: Watcher) -> AbstractContextManager[Listener]:
+        """A listener for what concerns a stream."""
+
+    def recent(self, reader: Reader, after: int, up_to: int, limit: int) -> list[LogRow] | None:
+        """The reader's next events up to a number, from memory; None when they are not there any more."""
 
     def position(self) -> HeadRow | None:
         """How far the log was read here a moment ago; None when that cannot be told."""
@@ -178,6 +199,15 @@ class Context:
             async with self.db.turn() as db:
                 self._position = await log_head(db)
         return self._position
+
+    def shared(self, viewer: Viewer | None, ties: Mapping[int | Pair, TieRow]) -> "Context":
+        """The surroundings of all viewers to whom something looks as it does to this one.
+
+        Posts and accounts are known as far as they are here; of the viewer nothing is known but these ties.
+        """
+        made = Context(self.db, viewer, self.services, self.language)
+        made._loaders = self.loaders.shared(made.viewer_id, ties)
+        return made
 
     async def renew(self) -> None:
         """Forget all that was read: the next live event is resolved on the state of its time."""

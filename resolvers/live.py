@@ -1,7 +1,8 @@
 """Live timelines: what happened since a cursor, then what happens, each event gated when it is delivered.
 
-Listen first, then read from PostgreSQL what was missed, then go on with what the hub brings, dropping what was sent
-already. Events are numbered in commit order without gaps; a cursor is an epoch and a number (decision 0003).
+A stream catches up with the log as far as this process has read it; events are numbered in commit order, and a cursor
+is an epoch and a number (decision 0003). Whoever has caught up hears what comes: alone, as here, or together with all
+who ask the same (app/live).
 """
 
 import asyncio
@@ -9,26 +10,33 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import NamedTuple, TypeVar
 
 from dataloaders.database import DatabaseUnavailable
-from dataloaders.log import log_floor, log_head
-from dataloaders.rows import HeadRow, LogRow
-from resolvers.context import Context, Listener
+from dataloaders.log import (
+    count_of_owners,
+    count_public,
+    log_floor,
+    log_head,
+    log_of_owners,
+    public_log,
+)
+from dataloaders.rows import HeadRow, LogRow, PostKey
+from resolvers.context import Context
 from resolvers.errors import InvalidCursor
-from resolvers.feeds import Feed, Happening, HomeFeed, PublicFeed
+from resolvers.feeds import Asked, Changes, Due, Happening, Updated, resets
+from resolvers.home import Home, live_home_of
+from resolvers.meaning import meaning_of
 from resolvers.timelines import HOME, PUBLIC
 
 # Whoever missed more is told to fetch the page again, which is cheaper for both sides.
 MOST_REPLAYED = 10_000
 # Events resolved together share their reads; what was resolved longer ago is resolved again before it is sent.
-TOGETHER = 25
+TOGETHER = 100
 FRESH_SECONDS = 0.25
-# Missed events are read so many at a time.
-CHUNK = 200
 # A stream says Reset at most so often (seconds).
 RESET_EVERY = 1.0
 # Seconds. A stream that told nothing for so long says where it is; clients are promised ten minutes.
@@ -53,6 +61,17 @@ class Reset(NamedTuple):
 
 
 LiveEvent = Happening | CaughtUp | Reset
+
+
+# A position of no log.
+NOWHERE = HeadRow("", 0)
+
+
+class Replay(NamedTuple):
+    """Some events, each with the number of what caused it; all up to `up_to` is in them."""
+
+    events: Sequence[tuple[int, LiveEvent]]
+    up_to: int
 
 
 def live_cursor(kind: str, epoch: str, number: int) -> str:
@@ -81,144 +100,233 @@ async def page_cursor(ctx: Context, kind: str) -> str:
     return live_cursor(kind, *await ctx.position())
 
 
-async def watch_home(ctx: Context, after: str | None) -> AsyncGenerator[LiveEvent, None]:
-    """The viewer's home timeline as it happens. Raises Unauthenticated, InvalidCursor, TooSlow."""
-    viewer = ctx.require_viewer()
-    since = None if after is None else read_live_cursor(HOME, after)
-    async with (
-        ctx.services.bus.listen(owners=[viewer.id], public=False) as listener,
-        aclosing(_stream(ctx, HomeFeed(ctx), listener, since)) as stream,
-    ):
-        async for event in stream:
-            yield event
+def home_timeline(ctx: Context, after: str | None) -> "Timeline":
+    """The viewer's home timeline as it happens. Raises Unauthenticated, InvalidCursor."""
+    ctx.require_viewer()
+    return Timeline(ctx, HOME, None if after is None else read_live_cursor(HOME, after))
 
 
-async def watch_public(ctx: Context, after: str | None) -> AsyncGenerator[LiveEvent, None]:
-    """The public timeline as it happens. Raises InvalidCursor, TooSlow."""
-    since = None if after is None else read_live_cursor(PUBLIC, after)
-    owners = [] if ctx.viewer is None else [ctx.viewer.id]
-    async with (
-        ctx.services.bus.listen(owners=owners, public=True) as listener,
-        aclosing(_stream(ctx, PublicFeed(ctx), listener, since)) as stream,
-    ):
-        async for event in stream:
-            yield event
+def public_timeline(ctx: Context, after: str | None) -> "Timeline":
+    """The public timeline as it happens. Raises InvalidCursor."""
+    return Timeline(ctx, PUBLIC, None if after is None else read_live_cursor(PUBLIC, after))
 
 
-async def _stream(
-    ctx: Context, feed: Feed, listener: Listener, since: HeadRow | None
-) -> AsyncGenerator[LiveEvent, None]:
-    # Before it is read whose events come in: what changes that afterwards has a greater number.
-    start = await _head(ctx)
-    await feed.load(listener)
-    # After the listener hears: what it did not hear lies below.
-    head = await _head(ctx)
+class Timeline:
+    """One reader's stream of a timeline. `since` is where it was, NOWHERE when that cannot be proved.
 
-    def cursor(number: int) -> str:
-        return live_cursor(feed.kind, head.epoch, number)
+    `told_reset`: when it said Reset last (monotonic). `goes_on`: it began before, and waits for the database.
+    """
 
-    resets = _Resets(ctx)
-    sent = start.number if start.epoch == head.epoch else head.number
-    if since is not None:
-        # A true cursor was a head before, so it lies below this one.
-        if since.epoch == head.epoch and since.number <= sent:
-            sent = since.number
-        else:
-            yield await resets.due(Reset(cursor(sent)))
-    told_at, replayed = time.monotonic(), 0
-    while sent < head.number:
-        rows = await _patiently(ctx, partial(feed.missed, sent, head.number, CHUNK))
-        floor = await _patiently(ctx, partial(_floor, ctx))
-        # Only the oldest are dropped: if the next one is there now, all were when they were read.
-        trimmed = floor is None or floor > sent + 1
-        replayed += len(rows)
-        if trimmed or replayed > MOST_REPLAYED or any(feed.resets(row) for row in rows):
-            await ctx.renew()
-            await _patiently(ctx, partial(feed.load, listener))
-            yield await resets.due(Reset(cursor(head.number)))
-            break
-        async for event in _deliver(ctx, feed, rows, cursor):
-            yield event
-        sent = rows[-1].number if len(rows) == CHUNK else head.number
-    sent = head.number
-    yield CaughtUp(cursor(sent))
-    await ctx.renew()
-    async for batch in listener.events():
-        rows = [row for row in batch.rows if row.number > sent]
-        told: LiveEvent | None = None
-        if batch.lost:
-            head = await _patiently(ctx, partial(_head, ctx))
-        if batch.lost or any(feed.resets(row) for row in rows):
-            await ctx.renew()
-            await _patiently(ctx, partial(feed.load, listener))
-            sent = head.number if batch.lost else max(batch.seen, sent)
-            told = await resets.due(Reset(cursor(sent)))
-            yield told
-        elif rows:
-            async for told in _deliver(ctx, feed, rows, cursor):
-                yield told
-            sent = rows[-1].number
-        if told is not None:
-            told_at = time.monotonic()
-        elif batch.quiet or time.monotonic() - told_at >= QUIET:
-            # Also when all that came lately meant nothing to the viewer.
-            sent = max(batch.seen, sent)
-            yield CaughtUp(cursor(sent))
-            told_at = time.monotonic()
-        await ctx.renew()
+    def __init__(
+        self,
+        ctx: Context,
+        kind: str,
+        since: HeadRow | None,
+        *,
+        told_reset: float = -RESET_EVERY,
+        goes_on: bool = False,
+    ) -> None:
+        self.kind = kind
+        self.home: Home | None = None
+        # What the answers depend on, which is read together then; None: each answer reads for itself.
+        self.asked: Asked | None = None
+        # Everything up to here was sent. Whoever sends moves it on, event by event.
+        self.sent = 0
+        self.epoch = ""
+        self.told_reset = told_reset
+        self._ctx = ctx
+        self._since = since
+        self._began = False
+        self._goes_on = goes_on
+        self._changes: Changes[Timeline] = Changes()
+        # Changes that were resolved, by the number of their event: told when it was sent.
+        self._changing: list[tuple[int, PostKey, int]] = []
 
+    @property
+    def viewer_id(self) -> int | None:
+        """Whose timeline it is."""
+        return self._ctx.viewer_id
 
-async def _deliver(
-    ctx: Context, feed: Feed, rows: Sequence[LogRow], cursor: Callable[[int], str]
-) -> AsyncGenerator[LiveEvent, None]:
-    """The events' meaning, some at a time, resolved again when sending took long."""
-    at = 0
-    while at < len(rows):
-        await ctx.renew()
-        some = rows[at : at + TOGETHER]
-        meaning = await _patiently(ctx, partial(feed.resolve, some))
-        resolved = time.monotonic()
-        for row, found in zip(some, meaning, strict=True):
-            if time.monotonic() - resolved > FRESH_SECONDS and row is not some[0]:
+    def cursor(self, number: int) -> str:
+        """The cursor of a number."""
+        return live_cursor(self.kind, self.epoch, number)
+
+    async def catch_up(self) -> AsyncGenerator[Replay, None]:
+        """What was missed, until this process knows of nothing more; then it ends without having waited since.
+
+        Begins with Reset when nothing can be proved. The first time of all it ends with CaughtUp.
+        """
+        bus = self._ctx.services.bus
+        first = not self._began and not self._goes_on
+        if not self._began and not await self._begin():
+            yield await self._reset()
+        counted = False
+        while True:
+            epoch, seen = bus.head
+            if not counted and seen - self.sent > MOST_REPLAYED:
+                counted = True
+                if await self._patiently(partial(self._are_too_many, seen)):
+                    yield await self._start_over()
+                    continue
+            if epoch != self.epoch and not await self._is_ahead():
+                yield await self._start_over()
+            elif self.sent < seen:
+                rows = await self._patiently(partial(self._missed, seen))
+                if rows is None or any(resets(row, self.kind, self.viewer_id) for row in rows):
+                    yield await self._start_over()
+                else:
+                    yield await self._patiently(partial(self._resolve, rows, seen))
+            elif first:
+                first = False
+                yield Replay([(self.sent, CaughtUp(self.cursor(self.sent)))], self.sent)
+            else:
                 break
-            for event in found:
-                # Only after the last of several does the cursor pass their cause.
-                number = row.number if event is found[-1] else row.number - 1
-                yield event._replace(cursor=cursor(number))
-            at += 1
+        await self._ctx.renew()
 
+    async def replays(self) -> AsyncGenerator[Replay, None]:
+        """All of it, for ever. Raises TooSlow when whoever reads it does not keep up."""
+        bus = self._ctx.services.bus
+        with bus.listen(self) as listener:
+            told_at = time.monotonic()
+            while True:
+                async with aclosing(self.catch_up()) as replays:
+                    async for replay in replays:
+                        listener.hear(self.home)
+                        yield replay
+                        listener.check()
+                        if replay.events:
+                            told_at = time.monotonic()
+                # Also when all that came lately meant nothing to the viewer.
+                if not await listener.wait(told_at + QUIET - time.monotonic()):
+                    self.sent = max(self.sent, bus.head.number)
+                    yield Replay([(self.sent, CaughtUp(self.cursor(self.sent)))], self.sent)
+                    told_at = time.monotonic()
 
-async def _patiently(ctx: Context, read: Callable[[], Awaitable[Read]]) -> Read:
-    """Read, also when the database has to come back first: a stream that began waits for it."""
-    while True:
-        try:
-            return await read()
-        except DatabaseUnavailable:
-            await ctx.renew()
+    async def events(self) -> AsyncGenerator[LiveEvent, None]:
+        """The same, one event after the other."""
+        async with aclosing(self.replays()) as replays:
+            async for replay in replays:
+                for nth in self.sending(replay):
+                    yield replay.events[nth][1]
+
+    def sending(self, replay: Replay) -> Iterator[int]:
+        """Which of the events to send, each when it is asked for: not those that have become old meanwhile."""
+        resolved, last = time.monotonic(), 0
+        for nth, (number, _) in enumerate(replay.events):
+            if nth and number > last and time.monotonic() - resolved > FRESH_SECONDS:
+                return
+            yield nth
+            self.sent = last = number
+        self.sent = replay.up_to
+
+    async def _begin(self) -> bool:
+        """Find out where to begin. False when nothing can be proved of where the client was."""
+        self._began = True
+        since = self._since
+        head = self._ctx.services.bus.head
+        read = self._patiently if self._goes_on else self._read
+        if since is None or since.epoch != head.epoch or since.number > head.number:
+            # What a worker knows may be old: the future is what PostgreSQL has not numbered.
+            head = await read(partial(_head, self._ctx))
+        self.epoch, self.sent = head
+        await read(self._load)
+        if since is None:
+            return True
+        if since.epoch != head.epoch or since.number > head.number:
+            return False
+        self.sent = since.number
+        return True
+
+    async def _is_ahead(self) -> bool:
+        """Whether it is this process, and not the stream, that has not heard of another epoch."""
+        head = await self._patiently(partial(_head, self._ctx))
+        if head.epoch == self.epoch:
             await asyncio.sleep(RETRY_EVERY)
+        return head.epoch == self.epoch
+
+    async def _load(self) -> None:
+        if self.kind == HOME:
+            self.home = await live_home_of(self._ctx)
+
+    async def _start_over(self) -> Replay:
+        """Begin from here on; whose entries come in is read after the position, so what changes later is seen."""
+        self.epoch, self.sent = self._ctx.services.bus.head
+        await self._patiently(self._load)
+        return await self._reset()
+
+    async def _reset(self) -> Replay:
+        wait = self.told_reset + RESET_EVERY - time.monotonic()
+        if wait > 0:
+            await self._ctx.renew()
+            await asyncio.sleep(wait)
+        self.told_reset = time.monotonic()
+        return Replay([(self.sent, Reset(self.cursor(self.sent)))], self.sent)
+
+    async def _are_too_many(self, up_to: int) -> bool:
+        """Whether more was missed than is replayed. Counted before: a replay is whole or there is none."""
+        rows = self._ctx.services.bus.recent(self, self.sent, up_to, MOST_REPLAYED + 1)
+        if rows is not None:
+            return len(rows) > MOST_REPLAYED
+        async with self._ctx.db.turn() as db:
+            if self.home is None:
+                found = await count_public(db, self.sent, up_to, MOST_REPLAYED + 1)
+            else:
+                found = await count_of_owners(db, self.home.actors, self.sent, up_to, MOST_REPLAYED + 1)
+        return found > MOST_REPLAYED
+
+    async def _missed(self, up_to: int) -> list[LogRow] | None:
+        """The next events of this timeline; None when some were dropped, or there are too many."""
+        bus = self._ctx.services.bus
+        rows = bus.recent(self, self.sent, up_to, TOGETHER)
+        if rows is not None:
+            return rows
+        async with self._ctx.db.turn() as db:
+            if self.home is None:
+                rows = await public_log(db, self.viewer_id, self.sent, up_to, TOGETHER)
+            else:
+                rows = await log_of_owners(db, self.home.actors, self.sent, up_to, TOGETHER)
+            floor = await log_floor(db)
+        # Only the oldest are dropped: if the next one is there now, all were when they were read.
+        return None if floor is None or floor > self.sent + 1 else rows
+
+    async def _resolve(self, rows: Sequence[LogRow], up_to: int) -> Replay:
+        """What the events mean. All up to the last one is in it, or up to `up_to` when there were not more."""
+        if len(rows) == TOGETHER:
+            up_to = rows[-1].number
+        due: list[Due[Timeline]] = [Due(row, (self,)) for row in rows]
+        for number, post, change in self._changing:
+            if number <= self.sent:
+                self._changes.note(post, change, (self,))
+        told, sight = await meaning_of(self._ctx, self.kind, due, self._changes, self.asked or Asked())
+        if self.asked is not None and self.viewer_id is not None:
+            about = [key for item in told for key in item.about()]
+            self._ctx.loaders.viewer_side.prime(sight.ties(self.viewer_id, about))
+        self._changing = [
+            (item.cause, item.happening.post.key, item.change)
+            for item in told
+            if isinstance(item.happening, Updated) and item.change
+        ]
+        return Replay([(item.cause, item.as_event(self.cursor(item.number))) for item in told], up_to)
+
+    async def _patiently(self, read: Callable[[], Awaitable[Read]]) -> Read:
+        """Read, also when the database has to come back first: a stream that began waits for it."""
+        while True:
+            try:
+                return await self._read(read)
+            except DatabaseUnavailable:
+                await self._ctx.renew()
+                await asyncio.sleep(RETRY_EVERY)
+
+    async def _read(self, read: Callable[[], Awaitable[Read]]) -> Read:
+        """Read what is so now; streams that catch up take turns, so that requests find connections too."""
+        await self._ctx.renew()
+        async with self._ctx.services.bus.catching_up:
+            try:
+                return await read()
+            finally:
+                await self._ctx.db.release()
 
 
 async def _head(ctx: Context) -> HeadRow:
     async with ctx.db.turn() as db:
         return await log_head(db)
-
-
-async def _floor(ctx: Context) -> int | None:
-    async with ctx.db.turn() as db:
-        return await log_floor(db)
-
-
-class _Resets:
-    """Spaces out Resets, holding no connection meanwhile."""
-
-    def __init__(self, ctx: Context) -> None:
-        self._ctx = ctx
-        self._last = -RESET_EVERY
-
-    async def due(self, reset: Reset) -> Reset:
-        wait = self._last + RESET_EVERY - time.monotonic()
-        if wait > 0:
-            await self._ctx.renew()
-            await asyncio.sleep(wait)
-        self._last = time.monotonic()
-        return reset

@@ -6,10 +6,21 @@ through here; schema types can be built from nothing else.
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple, NewType
+from typing import NamedTuple, NewType, TypeVar
 
-from dataloaders.rows import EntryKey, EntryRow, Pair, PostKey, PostRow, TieRow, UserRow
-from resolvers.context import Context, Viewer
+from dataloaders.rows import (
+    EntryKey,
+    EntryRow,
+    Pair,
+    PostKey,
+    PostRow,
+    Relation,
+    RelationRow,
+    TieRow,
+    UserRow,
+)
+from dataloaders.ties import relations
+from resolvers.context import Context, Reader, Viewer
 
 # Made only in this file.
 VisibleUser = NewType("VisibleUser", UserRow)
@@ -122,6 +133,83 @@ async def visible_entry(ctx: Context, key: EntryKey) -> VisibleEntry | None:
     """The entry, None when it is not there for the viewer."""
     row = await ctx.loaders.entries.load(key)
     return None if row is None else (await visible_entries(ctx, [row]))[0]
+
+
+R = TypeVar("R", bound=Reader)
+# Why posts are hidden, as bits: the same rule as why_post_hidden.
+_HIDING = Relation.BLOCKED_BY_VIEWER | Relation.BLOCKS_VIEWER
+NOBODY: Mapping[int, int] = {}
+
+
+class Sight:
+    """What several viewers may see of some posts: read once for all, and asked for whom something is."""
+
+    def __init__(self, posts: Mapping[Pair, PostRow | None], found: Iterable[RelationRow]) -> None:
+        self._posts = posts
+        # By account or post, then by viewer: bits of Relation.
+        self._relations: dict[int | Pair, dict[int, int]] = {}
+        for viewer_id, user_id, post_id, what in found:
+            key = user_id if post_id is None else (user_id, post_id)
+            of_key = self._relations.setdefault(key, {})
+            of_key[viewer_id] = of_key.get(viewer_id, 0) | what
+
+    def relation(self, key: int | Pair) -> Mapping[int, int]:
+        """What stands between viewers and an account or a post, by viewer; of who is not there nothing does."""
+        return self._relations.get(key, NOBODY)
+
+    def knowing(self, readers: Sequence[R], *user_ids: int) -> Sequence[R]:
+        """Those from whom the posts of none of these accounts are hidden."""
+        hidden = {
+            viewer
+            for user_id in user_ids
+            for viewer, what in self.relation(user_id).items()
+            if what & _HIDING and viewer != user_id
+        }
+        return [reader for reader in readers if reader.viewer_id not in hidden] if hidden else readers
+
+    def post(self, key: PostKey, readers: Sequence[R]) -> tuple[VisiblePost | None, Sequence[R]]:
+        """The post and those who see it; None when it is gone."""
+        post = self._posts[key]
+        return (None, ()) if post is None else (VisiblePost(post), self.knowing(readers, key.author_id))
+
+    def entry(self, row: EntryRow, readers: Sequence[R]) -> tuple[VisibleEntry | None, Sequence[R]]:
+        """The entry and those who may see its post and who brought it in; None when the post is gone."""
+        post = self._posts[row[2:4]]
+        if post is None:
+            return None, ()
+        seeing = self.knowing(readers, row.post_author_id, row.actor_id)
+        return VisibleEntry(row, VisiblePost(post)), seeing
+
+    def ties(self, viewer_id: int, keys: Iterable[int | Pair]) -> dict[int | Pair, TieRow]:
+        """What stands between a viewer and these accounts and posts, as a loader would know it."""
+        return {key: _tie(key, self.relation(key).get(viewer_id, 0)) for key in keys}
+
+
+def _tie(key: int | Pair, what: int) -> TieRow:
+    user_id, post_id = key if isinstance(key, tuple) else (key, None)
+    return TieRow(user_id, post_id, *(bool(what & relation) for relation in Relation))
+
+
+async def sight_of(
+    ctx: Context,
+    viewers: Sequence[int],
+    users: Iterable[int],
+    posts: Iterable[Pair],
+    asked_of: Iterable[Pair] | None = None,
+) -> Sight:
+    """Read what these viewers may see of these accounts' posts, in two statements however many there are.
+
+    `asked_of`: posts of which, and of whose authors, it is going to be asked what the viewers did; None when it is not.
+    """
+    keys = list(dict.fromkeys(posts))
+    rows = dict(zip(keys, await ctx.loaders.posts.load_many(keys), strict=True)) if keys else {}
+    found: list[RelationRow] = []
+    about = sorted(set(users))
+    if viewers and about:
+        async with ctx.db.turn() as db:
+            marked = sorted(set(asked_of or ()))
+            found = await relations(db, viewers, about, marked, marks=asked_of is not None)
+    return Sight(rows, found)
 
 
 def own_post(row: PostRow, author: Viewer) -> VisiblePost:

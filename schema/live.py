@@ -1,5 +1,8 @@
 """The events of live timelines."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
 import strawberry
 
 from resolvers import feeds, live
@@ -61,6 +64,18 @@ class LiveCaughtUp(TimelineEvent):
 )
 class LiveReset(TimelineEvent):
     pass
+
+
+class TimelineEvents:
+    """A stream of events. Whoever shares their delivery takes the timeline itself."""
+
+    def __init__(self, timeline: live.Timeline) -> None:
+        self.timeline = timeline
+
+    async def __aiter__(self) -> AsyncGenerator[TimelineEvent, None]:
+        async with aclosing(self.timeline.events()) as events:
+            async for event in events:
+                yield event_of(event, self.timeline.kind)
 
 
 def event_of(event: live.LiveEvent, kind: str) -> TimelineEvent:

@@ -1,15 +1,13 @@
 """The root of subscriptions."""
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import Annotated
+from typing import Annotated, cast
 
 import strawberry
 
 from resolvers import live
-from resolvers.timelines import HOME, PUBLIC
 from schema.base import Info
-from schema.live import TimelineEvent, event_of
+from schema.live import TimelineEvent, TimelineEvents
 
 Since = Annotated[
     str | None,
@@ -27,17 +25,13 @@ RESUMING = (
 @strawberry.type(description="What happens, as it happens.")
 class Subscription:
     @strawberry.subscription(description="The viewer's home timeline." + RESUMING)
-    async def home_timeline_events(
-        self, info: Info, after: Since = None
-    ) -> AsyncGenerator[TimelineEvent, None]:
-        async with aclosing(live.watch_home(info.context, after)) as events:
-            async for event in events:
-                yield event_of(event, HOME)
+    def home_timeline_events(self, info: Info, after: Since = None) -> AsyncGenerator[TimelineEvent, None]:
+        return _stream(live.home_timeline(info.context, after))
 
     @strawberry.subscription(description="The public timeline; needs no account." + RESUMING)
-    async def public_timeline_events(
-        self, info: Info, after: Since = None
-    ) -> AsyncGenerator[TimelineEvent, None]:
-        async with aclosing(live.watch_public(info.context, after)) as events:
-            async for event in events:
-                yield event_of(event, PUBLIC)
+    def public_timeline_events(self, info: Info, after: Since = None) -> AsyncGenerator[TimelineEvent, None]:
+        return _stream(live.public_timeline(info.context, after))
+
+
+def _stream(timeline: live.Timeline) -> AsyncGenerator[TimelineEvent, None]:
+    return cast(AsyncGenerator[TimelineEvent, None], TimelineEvents(timeline))

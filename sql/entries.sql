@@ -37,6 +37,14 @@ CROSS JOIN LATERAL (
     WHERE author_id = k.author_id AND post_id = k.post_id AND actor_id = ANY((SELECT $3::bigint[])::bigint[]) OFFSET 0
 ) r;
 
+-- name: some_reposters :many
+-- At most $3 reposts of each of these posts.
+SELECT r.author_id, r.post_id, r.actor_id, r.entry_id
+FROM unnest($1::bigint[], $2::bigint[]) AS k (author_id, post_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM reposters WHERE author_id = k.author_id AND post_id = k.post_id LIMIT $3
+) r;
+
 -- name: reposters_after :many
 SELECT actor_id, entry_id FROM reposters
 WHERE author_id = $1 AND post_id = $2 AND actor_id > $3 ORDER BY actor_id LIMIT $4;

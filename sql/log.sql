@@ -23,6 +23,19 @@ SELECT number, owner_id, kind, public, data FROM log WHERE part = $1 AND number 
 SELECT number, owner_id, kind, public, data FROM log
 WHERE part = $1 AND owner_id = ANY($2::bigint[]) AND number > $3 AND number <= $4 ORDER BY number LIMIT $5;
 
+-- name: count_of_owners :one
+-- How many events log_of_owners would find, $5 at most.
+SELECT count(*) AS number FROM (
+    SELECT FROM log
+    WHERE part = $1 AND owner_id = ANY($2::bigint[]) AND number > $3 AND number <= $4 LIMIT $5
+) AS found;
+
+-- name: count_public :one
+-- How many events public_log would find, the viewer's own aside, $4 at most.
+SELECT count(*) AS number FROM (
+    SELECT FROM log WHERE part = $1 AND public AND number > $2 AND number <= $3 LIMIT $4
+) AS found;
+
 -- name: public_log :many
 -- What is public above $3 and up to $4, whoever it is of, and what changes the ties of $2.
 SELECT number, owner_id, kind, public, data FROM (

@@ -18,6 +18,33 @@ SELECT k.author_id AS user_id, k.id AS post_id, false AS followed_by_viewer, fal
                AND e.post_id = k.id AND e.id <> e.post_id OFFSET 0) AS reposted
 FROM unnest($3::bigint[], $4::bigint[]) AS k (author_id, id);
 
+-- name: relations :many
+-- What stands between many viewers $1 and a few accounts $2, from the accounts' side, and, with $5, what the viewers did
+-- with a few posts ($3, $4). One row for each thing that is; "what" is a bit of dataloaders.rows.Relation.
+SELECT blocker_id AS viewer_id, blocked_id AS user_id, NULL::bigint AS post_id, 4 AS what
+FROM blocked_by WHERE blocked_id = ANY($2::bigint[]) AND blocker_id = ANY($1::bigint[])
+UNION ALL
+SELECT blocked_id AS viewer_id, blocker_id AS user_id, NULL::bigint AS post_id, 8 AS what
+FROM blocks WHERE blocker_id = ANY($2::bigint[]) AND blocked_id = ANY($1::bigint[])
+UNION ALL
+SELECT follower_id AS viewer_id, followee_id AS user_id, NULL::bigint AS post_id, 1 AS what
+FROM followers WHERE $5 AND followee_id = ANY($2::bigint[]) AND follower_id = ANY($1::bigint[])
+UNION ALL
+SELECT followee_id AS viewer_id, follower_id AS user_id, NULL::bigint AS post_id, 2 AS what
+FROM following WHERE $5 AND follower_id = ANY($2::bigint[]) AND followee_id = ANY($1::bigint[])
+UNION ALL
+SELECT l.user_id AS viewer_id, l.author_id AS user_id, l.post_id, 16 AS what
+FROM unnest($3::bigint[], $4::bigint[]) AS k (author_id, post_id)
+JOIN likes l ON l.user_id = ANY($1::bigint[]) AND l.author_id = k.author_id AND l.post_id = k.post_id
+WHERE $5
+UNION ALL
+SELECT r.actor_id AS viewer_id, r.author_id AS user_id, r.post_id, 32 AS what
+FROM unnest($3::bigint[], $4::bigint[]) AS k (author_id, post_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM reposters
+    WHERE author_id = k.author_id AND post_id = k.post_id AND actor_id = ANY($1::bigint[]) OFFSET 0
+) r WHERE $5;
+
 -- name: followed_by :one
 -- Sorted, since the timeline's statements walk indexes in this order.
 SELECT coalesce(array_agg(followee_id ORDER BY followee_id), '{}') AS ids FROM following WHERE follower_id = $1;

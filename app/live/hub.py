@@ -1,84 +1,35 @@
-"""One hub per process: reads the log once for all its listeners and hands each event to whom it concerns."""
+"""One hub per process: reads the log once for all its listeners and hands each event to those whom it concerns."""
 
 import asyncio
 import os
 import secrets
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 
 from app import metrics
 from app.live.bus import LOG, OUTBOX, WakeBus
+from app.live.listeners import Group, Listener, Listeners, Waiting
+from app.live.recent import RecentEvents
 from app.live.sequencer import Sequencer
 from dataloaders.database import Database, DatabaseUnavailable
 from dataloaders.log import log_after, log_head, sessions_revoked_lately
 from dataloaders.rows import HeadRow, LogRow
-from resolvers.context import Batch
-from resolvers.errors import TooSlow
+from resolvers.context import Reader, Watcher
 from resolvers.events import SESSION_REVOKED
-from resolvers.live import QUIET
+from resolvers.timelines import PUBLIC
 
 # Seconds. Without a wake-up the log is looked at so often; revocations must arrive within one second.
 LOOK_EVERY = 0.25
-# Events a listener may fall behind before it is closed; it comes back with its cursor.
-QUEUE = 1000
 # A hub that has not looked at the log for so long does not say how far the log is.
 STALE = 4 * LOOK_EVERY
 READ = 500
+# Streams that read at once while they catch up. More would not be faster, and requests need connections as well.
+CATCHING_UP = 4
 
 log = structlog.get_logger("maydan.hub")
-
-
-class HubListener:
-    """One stream's bounded queue."""
-
-    def __init__(self, hub: "LiveHub", own: frozenset[int]) -> None:
-        self._hub = hub
-        self._own = own
-        self.owners: frozenset[int] = frozenset()
-        self._rows: list[LogRow] = []
-        self._wake = asyncio.Event()
-        self._lost = False
-        self._too_slow = False
-
-    def widen(self, owners: Iterable[int]) -> None:
-        """Hear what concerns these owners, and nobody else but the one it was made for."""
-        self._hub.move(self, self._own | frozenset(owners))
-
-    def push(self, row: LogRow) -> None:
-        """Called by the hub."""
-        if len(self._rows) >= QUEUE:
-            self._too_slow = True
-            self._rows.clear()
-        self._rows.append(row)
-        self._wake.set()
-
-    def lose(self) -> None:
-        """Called by the hub when the log does not go on where it was."""
-        self._lost = True
-        self._rows.clear()
-        self._wake.set()
-
-    async def events(self) -> AsyncIterator[Batch]:
-        """Batches as they come. Raises TooSlow when the listener did not keep up."""
-        while True:
-            try:
-                async with asyncio.timeout(QUIET):
-                    await self._wake.wait()
-            except TimeoutError:
-                # Something may have come in the very moment in which the patience ended.
-                if not self._wake.is_set():
-                    yield Batch([], self._hub.seen, quiet=True)
-                    continue
-            self._wake.clear()
-            if self._too_slow:
-                raise TooSlow
-            rows, self._rows = self._rows, []
-            lost, self._lost = self._lost, False
-            yield Batch(rows, self._hub.seen, lost=lost)
 
 
 class LiveHub:
@@ -89,9 +40,9 @@ class LiveHub:
         self._token_seconds = token_seconds
         self._wake = asyncio.Event()
         self._bus: WakeBus | None = None
-        self._by_owner: dict[int, set[HubListener]] = defaultdict(set)
-        self._public: set[HubListener] = set()
-        self._listeners: set[HubListener] = set()
+        self.listeners = Listeners()
+        self._recent = RecentEvents(0)
+        self.catching_up = asyncio.Semaphore(CATCHING_UP)
         self._revoked: dict[int, float] = {}
         self._on_revoked: set[Callable[[int], None]] = set()
         self._epoch = ""
@@ -128,7 +79,12 @@ class LiveHub:
     @property
     def listener_count(self) -> int:
         """How many streams listen here."""
-        return len(self._listeners)
+        return len(self.listeners.all)
+
+    @property
+    def head(self) -> HeadRow:
+        """How far the log was read here."""
+        return HeadRow(self._epoch, self.seen)
 
     def position(self) -> HeadRow | None:
         """How far the log was read here, unless reading it has failed or stalled since."""
@@ -141,31 +97,19 @@ class LiveHub:
         if self._bus is not None and not self.sequencer.leads:
             self._bus.publish(OUTBOX)
 
-    @asynccontextmanager
-    async def listen(self, *, owners: Iterable[int], public: bool) -> AsyncIterator[HubListener]:
-        """A listener for the owners' events or, with `public`, for all public ones too."""
-        listener = HubListener(self, frozenset(owners))
-        self._listeners.add(listener)
-        if public:
-            self._public.add(listener)
-        self.move(listener, frozenset(owners))
+    @contextmanager
+    def listen(self, watcher: Watcher) -> Iterator[Waiting]:
+        """A listener for a stream that reads by itself whenever something comes."""
+        listener = Waiting(self.listeners, watcher.viewer_id)
+        self.listeners.add(listener, public=watcher.kind == PUBLIC)
         try:
             yield listener
         finally:
-            self._listeners.discard(listener)
-            self._public.discard(listener)
-            self.move(listener, frozenset())
+            self.listeners.remove(listener)
 
-    def move(self, listener: HubListener, owners: frozenset[int]) -> None:
-        """Change whose events a listener hears."""
-        for owner in listener.owners - owners:
-            hearing = self._by_owner[owner]
-            hearing.discard(listener)
-            if not hearing:
-                del self._by_owner[owner]
-        for owner in owners - listener.owners:
-            self._by_owner[owner].add(listener)
-        listener.owners = owners
+    def recent(self, reader: Reader, after: int, up_to: int, limit: int) -> list[LogRow] | None:
+        """The reader's next events up to a number, from memory; None when they are not there any more."""
+        return self._recent.after(reader, after, up_to, limit)
 
     def revoke(self, session_id: int) -> None:
         """Refuse the session's access tokens here from now on, and tell whoever keeps its sockets."""
@@ -193,7 +137,7 @@ class LiveHub:
 
     async def _start(self) -> None:
         async with self._database.opened() as session, session.turn() as db:
-            self._epoch, self.seen = await log_head(db)
+            self._move(await log_head(db))
             # After the position: what is revoked later comes through the log.
             for session_id in await sessions_revoked_lately(db, self._token_seconds):
                 self.revoke(session_id)
@@ -235,8 +179,8 @@ class LiveHub:
                     continue
                 if head.epoch != self._epoch or head.number < self.seen or rows:
                     log.warning("the log does not go on where it was", seen=self.seen, head=head.number)
-                    self._epoch, self.seen = head
-                    for listener in self._listeners:
+                    self._move(head)
+                    for listener in list(self.listeners.all):
                         listener.lose()
                 break
         self._looked = started
@@ -247,14 +191,29 @@ class LiveHub:
         if self._revoked:
             self._revoked = {id: until for id, until in self._revoked.items() if until > now}
 
+    def _move(self, head: HeadRow) -> None:
+        self._epoch, self.seen = head
+        self._recent = RecentEvents(self.seen)
+
     def _hand_out(self, rows: list[LogRow]) -> None:
         for row in rows:
             if row.kind == SESSION_REVOKED:
                 self.revoke(row.data["session"])
-                continue
-            hearing = self._by_owner.get(row.owner_id)
-            if row.public and self._public:
-                hearing = self._public | (hearing or set())
-            for listener in hearing or ():
-                listener.push(row)
+            else:
+                self._recent.append(row)
+                self._hand_to(row)
         self.seen = rows[-1].number
+
+    def _hand_to(self, row: LogRow) -> None:
+        groups: dict[Group, list[Listener]] = {}
+        alone = []
+        for listener in self.listeners.hearing(row):
+            if listener.group is None:
+                alone.append(listener)
+            elif row.number > listener.sent:
+                groups.setdefault(listener.group, []).append(listener)
+        # Whoever is told may begin to hear others, or leave.
+        for listener in alone:
+            listener.miss()
+        for group, some in groups.items():
+            group.offer(row, some)

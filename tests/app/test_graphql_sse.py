@@ -16,9 +16,11 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from app import graphql_sse, protocols
+from app.subscriptions.subscription import Subscription
 from app.tokens import LEEWAY
 from resolvers import posts
 from resolvers.context import Context
+from resolvers.live import Timeline
 from tests.conftest import Oracle, Serve, Server
 from tests.live import holds
 from tests.people import EVENT_PATIENCE, Person
@@ -250,25 +252,24 @@ async def test_a_stream_ends_when_its_token_is_over_and_nobody_refreshed(
 async def test_a_stream_that_does_not_keep_up_ends_without_complete(server: Server, alice: Person) -> None:
     async with asked(alice, HOME) as stream:
         await stream.caught_up()
-        (listener,) = server.application.parts.hub._listeners
-        listener._too_slow = True
-        await alice.posts("one too many")
+        (listener,) = server.application.parts.hub.listeners.all
+        assert isinstance(listener, Subscription)
+        listener.sink.is_too_slow()
         assert await stream.rest() == []
 
 
 async def test_a_stream_that_fails_midway_says_so_and_completes(
-    server: Server, alice: Person, monkeypatch: pytest.MonkeyPatch
+    alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with asked(alice, HOME) as stream:
         await stream.caught_up()
-        (listener,) = server.application.parts.hub._listeners
 
-        def breaks() -> None:
+        async def breaks(_: Timeline) -> None:
             raise ValueError("broken")
 
         with capture_logs() as logged:
-            monkeypatch.setattr(listener._wake, "clear", breaks)
-            await alice.posts("heard by nobody")
+            monkeypatch.setattr(Timeline, "_load", breaks)
+            await alice.follows(bob)  # the stream begins anew
             payload = await stream.next()
         assert [error["extensions"]["code"] for error in payload["errors"]] == ["INTERNAL_SERVER_ERROR"]
         assert "broken" not in json.dumps(payload)

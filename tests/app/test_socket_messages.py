@@ -14,6 +14,8 @@ from websockets.frames import Frame, Opcode
 from websockets.typing import Subprotocol
 
 from app import graphql_ws, protocols
+from app.socket_operations import SocketOperation
+from resolvers.context import Context
 from tests.conftest import Server
 from tests.live import holds
 from tests.people import EVENT_PATIENCE, Person, Socket
@@ -198,19 +200,21 @@ async def test_operations_that_cannot_run_harm_no_other(server: Server, alice: P
 
 
 async def test_a_subscription_that_fails_midway_is_an_error_of_its_id_alone(
-    server: Server, alice: Person
+    alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    context = SocketOperation.context
+
+    def breaks(operation: SocketOperation) -> Context:
+        if operation.id == "fails":
+            raise ValueError("broken")
+        return context(operation)
+
     async with alice.socket() as socket:
         await caught_up(socket, "fails")
-        (listener,) = server.application.parts.hub._listeners
         await caught_up(socket, "goes on")
-
-        def breaks() -> None:
-            raise ValueError("broken")
-
-        listener._wake.clear = breaks  # type: ignore[method-assign]  # it fails as a bug would
-        with capture_logs() as logged:
-            await alice.posts("heard by one")
+        with monkeypatch.context() as patched, capture_logs() as logged:
+            patched.setattr(SocketOperation, "context", breaks)  # it fails as a bug would
+            await alice.follows(bob)  # the streams begin anew
             first, second = await socket.receive(), await socket.receive()
         if first["id"] == "goes on":
             first, second = second, first

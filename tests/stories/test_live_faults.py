@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from websockets.exceptions import ConnectionClosed
 
 from app.embedded import EmbeddedValkey
+from app.protocols import SocketProtocol
 from tests.conftest import Oracle, Serve, Server, serving
 from tests.live import (
     PUBLIC_EVENTS,
@@ -191,17 +192,52 @@ async def test_a_stopping_server_closes_with_1012_and_nothing_is_lost_elsewhere(
     assert heard + texts_of(stream) == written
 
 
-async def test_whoever_cannot_keep_up_is_closed_with_1013_and_resumes(
-    server: Server, alice: Person, bob: Person, database: str, monkeypatch: pytest.MonkeyPatch
+def protocol_of(server: Server) -> SocketProtocol:
+    """The server's side of the only socket."""
+    (found,) = (one for one in server.uvicorn.server_state.connections if isinstance(one, SocketProtocol))
+    return found
+
+
+async def test_whoever_is_behind_gets_everything_when_it_reads_again(
+    server: Server, alice: Person, bob: Person
 ) -> None:
-    monkeypatch.setattr("app.live.hub.QUEUE", 10)
     await bob.follows(alice)
     await quiet(server)
     async with watching(server, bob) as stream:
         await posts_arrive(alice, stream, "before")
+        protocol = protocol_of(server)
+        protocol.pause_writing()
+        for nth in range(5):
+            await alice.posts(f"meanwhile {nth}")
+        gone = await alice.posts("regretted")
+        await alice.deletes(gone)
+        await quiet(server)
+        protocol.resume_writing()
+        await alice.posts("after")
+        await read_until(stream, lambda event: "after" in str(event))
+        # What was deleted while it waited to be sent is not sent any more.
+        assert texts_of(stream) == ["before", *(f"meanwhile {nth}" for nth in range(5)), "after"]
+    assert server.application.parts.hub.listener_count == 0
+
+
+async def test_whoever_cannot_keep_up_is_closed_with_1013_and_resumes(
+    server: Server, alice: Person, bob: Person, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.subscriptions.subscription.QUEUE", 10)
+    await bob.follows(alice)
+    await quiet(server)
+    async with watching(server, bob) as stream:
+        await posts_arrive(alice, stream, "before")
+        protocol = protocol_of(server)
+        protocol.pause_writing()
+        await alice.posts("post 0")
+        (listener,) = server.application.parts.hub.listeners.all
+        await holds(lambda: listener.group is None)
         async with late_transaction(database) as late:
-            for nth in range(30):
+            for nth in range(1, 30):
                 await late.posts(alice, f"post {nth}")
+        await quiet(server)
+        protocol.resume_writing()
         assert await closing_code(stream) == 1013
     cursor, heard = stream.events[-1]["liveCursor"], texts_of(stream)
     async with bob.watches(after=cursor) as stream:
@@ -225,7 +261,8 @@ async def test_connections_of_every_kind_leave_nothing_behind(
         return pool.get_size() - pool.get_idle_size()
 
     def sizes() -> list[int]:
-        return [hub.listener_count, len(hub._by_owner), len(hub._public), len(parts.sessions)]
+        listeners = hub.listeners
+        return [len(listeners.all), len(list(listeners.owners())), len(listeners.public), len(parts.sessions)]
 
     await holds(lambda: not any(sizes()))
     tasks = len(asyncio.all_tasks())

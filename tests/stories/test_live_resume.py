@@ -113,7 +113,7 @@ async def test_the_public_timeline_resumes_past_many_events_and_ties_of_the_view
     server: Server, alice: Person, bob: Person, stored: Oracle, database: str
 ) -> None:
     cursor = (await bob.public())["liveCursor"]
-    many = live.CHUNK + 10
+    many = live.TOGETHER + 10
     async with late_transaction(database) as late:
         for nth in range(many):
             await late.posts(alice, f"post {nth}")
@@ -137,7 +137,7 @@ async def test_a_block_while_away_resets_the_public_timeline_also_after_many_own
 ) -> None:
     cursor = (await bob.public())["liveCursor"]
     async with late_transaction(database) as late:
-        for _ in range(live.CHUNK + 10):
+        for _ in range(live.TOGETHER + 10):
             await late.announces(
                 (await stored.rows("SELECT user_id FROM handles WHERE handle = 'bob'"))[0][0],
                 *("post_changed", False, {"post": [1, 1]}),
@@ -183,8 +183,9 @@ async def test_cursors_from_which_nothing_can_be_proved_reset(
 
 
 async def test_a_trimmed_log_resets_only_those_who_missed_what_was_trimmed(
-    server: Server, alice: Person, stored: Oracle
+    server: Server, alice: Person, stored: Oracle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("app.live.recent.KEPT", 0)
     for nth in range(4):
         await alice.posts(f"post {nth}")
     await quiet(server)
@@ -200,10 +201,12 @@ async def test_a_trimmed_log_resets_only_those_who_missed_what_was_trimmed(
     assert await resumed(alice, reached[1]) == [RESET]
 
 
+@pytest.mark.parametrize("kept", [0, 1_000])
 async def test_whoever_missed_too_much_is_reset(
-    server: Server, alice: Person, monkeypatch: pytest.MonkeyPatch
+    server: Server, alice: Person, monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
     monkeypatch.setattr(live, "MOST_REPLAYED", 3)
+    monkeypatch.setattr("app.live.recent.KEPT", kept)
     cursor = (await alice.home())["liveCursor"]
     for nth in range(3):
         await alice.posts(f"post {nth}")
