@@ -40,6 +40,8 @@ MESSAGES_AT_ONCE = 500
 MESSAGES_A_SECOND = 100
 # Characters of a message that count as one message more, since reading and answering them takes 50 us.
 CHARACTERS_A_MESSAGE = 4_096
+# What operations ask of a socket's handshake.
+KEPT_HEADERS = {b"authorization", b"accept-language", b"x-forwarded-for"}
 SESSION_OVER = "Forbidden: the session is over"
 
 log = structlog.get_logger("maydan.websocket")
@@ -80,6 +82,9 @@ class GraphQLWebSocket:
                 reason = f"Use the subprotocol {PROTOCOL}"
                 await send({"type": "websocket.close", "code": 4406, "reason": reason})
             return
+        # The others are not asked for again, and idle sockets are many.
+        scope["headers"] = kept = [pair for pair in scope["headers"] if pair[0] in KEPT_HEADERS]
+        headers = Headers(raw=kept)
         with suppress(OSError):
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
             peer: str | None = scope["client"][0] if scope.get("client") else None

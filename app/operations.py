@@ -213,6 +213,20 @@ def _log(
     )
 
 
+def log_subscription(
+    name: str | None, began: float, events: int, viewer_id: int | None, request_id: str
+) -> None:
+    """A subscription is over that began at this monotonic time."""
+    log.info(
+        "subscription ended",
+        name=safe_name(name),
+        seconds=round(time.monotonic() - began, 1),
+        events=events,
+        viewer=viewer_id,
+        request_id=request_id,
+    )
+
+
 def encode(payload: object) -> bytes:
     """JSON. Falls back to escapes for the lone surrogates that an error message may quote."""
     try:

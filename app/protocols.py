@@ -2,12 +2,14 @@
 
 import asyncio
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
+
+from app.waiting import Flag, Inbox
 
 if TYPE_CHECKING:
 
@@ -104,6 +106,18 @@ class SocketProtocol(_Watched, WebSocketsSansIOProtocol):
     """One WebSocket connection."""
 
     _cut: asyncio.TimerHandle | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Idle sockets are many.
+        self.queue = Inbox()  # type: ignore[assignment]  # what uvicorn asks of a queue it does
+        self.writable = Flag()  # type: ignore[assignment]  # what uvicorn asks of an event it does
+        self.writable.set()
+
+    def start_keepalive(self) -> None:
+        """The handshake is over, and what it said not needed any more."""
+        super().start_keepalive()
+        del self.request, self.response
 
     def handle_connect(self, event: Request) -> None:
         """The handshake: the application learns how to write without a task."""

@@ -127,8 +127,9 @@ class SocketOperations:
         self._caller, self._runner, self._subscriptions, self._tell = caller, runner, subscriptions, tell
         self._running: dict[str, SocketOperation] = {}
         # Of the running ones, and of those whose id is free again but which still clean up or finish a mutation.
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._mutations: set[asyncio.Task[None]] = set()
+        # Lists, since an empty set takes four times as much.
+        self._tasks: list[asyncio.Task[None]] = []
+        self._mutations: list[asyncio.Task[None]] = []
 
     def start(self, id: str, payload: Message) -> None:
         """Run what a subscribe message asks for. Raises IdInUse and TooMany."""
@@ -191,12 +192,13 @@ class SocketOperations:
 
     def _begin(self, operation: SocketOperation, work: Coroutine[Any, Any, None]) -> None:
         task = operation.task = asyncio.create_task(work)
-        self._tasks.add(task)
+        self._tasks.append(task)
         task.add_done_callback(lambda done: self._forget(operation, done))
 
     def _forget(self, operation: SocketOperation, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        self._mutations.discard(task)
+        self._tasks.remove(task)
+        if task in self._mutations:
+            self._mutations.remove(task)
         if operation.task is task:
             operation.task = None
             if operation.held is None and self.has(operation):
@@ -243,7 +245,7 @@ class SocketOperations:
                 await self._answer(operation, "error", error.answer["errors"])
                 return False
         if prepared.kind is OperationType.MUTATION and (task := asyncio.current_task()) is not None:
-            self._mutations.add(task)
+            self._mutations.append(task)
         # The session may have ended since the socket was opened.
         if self._caller.is_over():
             raise Gone

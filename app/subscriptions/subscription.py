@@ -5,11 +5,9 @@ from collections.abc import Coroutine
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol
 
-import structlog
-
 from app import metrics
 from app.live.listeners import QUEUE, Listener, Listeners
-from app.logs import safe_name
+from app.operations import log_subscription
 from dataloaders.rows import HeadRow
 from resolvers.context import Context
 from resolvers.live import NOWHERE, Timeline
@@ -17,9 +15,6 @@ from resolvers.timelines import PUBLIC
 
 if TYPE_CHECKING:
     from app.subscriptions.broadcast import Broadcast
-
-
-log = structlog.get_logger("maydan.operation")
 
 
 class Sink(Protocol):
@@ -126,16 +121,4 @@ class Subscription(Listener):
         self._index.remove(self)
         self._broadcast.leave(self)
         metrics.STREAMS.dec()
-        log_end(self._broadcast.name, self.began, self.events, self.viewer_id, self._request_id)
-
-
-def log_end(name: str | None, began: float, events: int, viewer_id: int | None, request_id: str) -> None:
-    """A subscription is over."""
-    log.info(
-        "subscription ended",
-        name=safe_name(name),
-        seconds=round(time.monotonic() - began, 1),
-        events=events,
-        viewer=viewer_id,
-        request_id=request_id,
-    )
+        log_subscription(self._broadcast.name, self.began, self.events, self.viewer_id, self._request_id)

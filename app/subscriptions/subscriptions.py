@@ -12,10 +12,10 @@ from app import metrics
 from app.documents.documents import Operation
 from app.live import LiveHub
 from app.logs import new_request_id
-from app.operations import EVENT_POINTS, Operations, refusal_told, told
+from app.operations import EVENT_POINTS, Operations, log_subscription, refusal_told, told
 from app.subscriptions.answers import Answers, question_of, shared_key
 from app.subscriptions.broadcast import Broadcast
-from app.subscriptions.subscription import Sink, Subscription, log_end
+from app.subscriptions.subscription import Sink, Subscription
 from resolvers.context import Context
 from resolvers.errors import ClientError
 from resolvers.live import Timeline
@@ -139,4 +139,4 @@ class Subscriptions:
                         await sink.send(payload)
         finally:
             metrics.STREAMS.dec()
-            log_end(operation.name, began, events, ctx.viewer_id, request_id)
+            log_subscription(operation.name, began, events, ctx.viewer_id, request_id)
