@@ -46,6 +46,7 @@ class Parts:
     hub: LiveHub
     sessions: SessionWatch
     door: Door
+    subscriptions: Subscriptions
     events: EventStreams
     http: GraphQLHttp
     websocket: GraphQLWebSocket
@@ -106,6 +107,7 @@ async def started(settings: Settings, stack: AsyncExitStack, fork_server: ForkSe
         hub,
         sessions,
         door,
+        subscriptions,
         events,
         GraphQLHttp(door, operations, events, requests, HTTPStatus(int(settings.validation_status))),
         GraphQLWebSocket(door, operations, subscriptions, sessions, origins),
