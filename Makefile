@@ -22,7 +22,7 @@ CLIENTS_NODE := tests/clients/node_modules/.package-lock.json
 DEMO ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser test-clients campaign-execution check fmt schema sql-schema bench bench-peers bench-check bench-hostile bench-sql lock clean
+.PHONY: help run test test-browser test-clients campaign-execution check fmt schema sql-schema bench bench-peers bench-check bench-hostile bench-live bench-sql lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -71,10 +71,14 @@ bench-peers: $(DEV) $(PEERS) ## The same with Mercurius, Yoga and Apollo Server 
 
 bench-check: $(DEV) ## See that the benchmark works, in short; its figures mean nothing.
 	@$(BIN)/python -m bench --quick $(ARGS)
-	@exec $(BIN)/python -m bench.hostile --quick
+	@$(BIN)/python -m bench.hostile --quick
+	@exec $(BIN)/python -m bench.live --quick
 
 bench-hostile: $(DEV) ## Measure what others notice while hostile documents arrive.
 	@exec $(BIN)/python -m bench.hostile $(ARGS)
+
+bench-live: $(DEV) $(if $(shell command -v npm),$(PEERS)) ## Measure live events beside stock Strawberry, graphql-ws on Node and a bare socket.
+	@exec $(BIN)/python -m bench.live $(ARGS)
 
 bench-sql: $(DEV) ## Measure what a home page costs PostgreSQL, by how many accounts are followed.
 	@exec $(BIN)/python -m bench.home_page $(ARGS)

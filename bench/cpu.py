@@ -1,5 +1,8 @@
 """How much CPU processes have used so far, user and system together."""
 
+from contextlib import suppress
+from pathlib import Path
+
 import psutil
 
 
@@ -7,6 +10,15 @@ def of_process(pid: int) -> float:
     """Seconds of CPU of one process with all its threads."""
     times = psutil.Process(pid).cpu_times()
     return times.user + times.system
+
+
+def exactly_of_process(pid: int) -> float:
+    """The same to the nanosecond where Linux tells it: the clock of `of_process` ticks a hundred times a second."""
+    total = 0
+    for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError):  # a thread that has just ended
+            total += int(thread.read_text().split()[0])
+    return total / 1e9 if total else of_process(pid)
 
 
 class PostgresCpu:

@@ -18,6 +18,13 @@ PACED, PACE = 64, 0.7
 SATURATED_PART, PACED_PART = 0.6, 1.5
 
 
+def percentile_of(ordered: Sequence[float], percent: int, missing: int = 0) -> float | None:
+    """A percentile of sorted values, and of so many more that never came: None when it is one of those, or nothing."""
+    total = len(ordered) + missing
+    at = min(total * percent // 100, total - 1)
+    return ordered[at] if 0 <= at < len(ordered) else None
+
+
 @dataclass
 class Samples:
     """What was measured of one operation on one server, a value for each round; CPU in milliseconds a request."""
@@ -35,10 +42,7 @@ class Samples:
 
     def percentile(self, percent: int) -> float | None:
         """A percentile of all latencies, None when none were measured."""
-        if not self.latencies:
-            return None
-        ordered = sorted(self.latencies)
-        return ordered[min(len(ordered) * percent // 100, len(ordered) - 1)]
+        return percentile_of(sorted(self.latencies), percent)
 
 
 # By operation, then by server.
