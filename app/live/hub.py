@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager, contextmanager
 import structlog
 
 from app import metrics
-from app.live.bus import LOG, OUTBOX, WakeBus
+from app.live import wake
+from app.live.bus import LOG, OUTBOX
 from app.live.sequencer import Sequencer
 from dataloaders.database import Database, DatabaseUnavailable
 from dataloaders.log import log_after, log_head, sessions_revoked_lately
@@ -88,7 +89,7 @@ class LiveHub:
         self._database = database
         self._token_seconds = token_seconds
         self._wake = asyncio.Event()
-        self._bus: WakeBus | None = None
+        self._bus: wake.Wakes | None = None
         self._by_owner: dict[int, set[HubListener]] = defaultdict(set)
         self._public: set[HubListener] = set()
         self._listeners: set[HubListener] = set()
@@ -110,7 +111,7 @@ class LiveHub:
         hub = cls(database, token_seconds)
         heard = {OUTBOX: hub.sequencer.wake, LOG: hub._wake.set}
         await hub._start()
-        async with WakeBus.connected(redis_url, heard) as bus:
+        async with wake.connected(redis_url, heard) as bus:
             hub._bus = bus
             tasks = [asyncio.create_task(hub._read()), asyncio.create_task(hub.sequencer.run())]
             try:
