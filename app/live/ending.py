@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 # Seconds between two attempts.
-AGAIN = 0.1
+AGAIN = 0.02
 
 
 async def ended(*tasks: "asyncio.Task[Any]") -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 from redis.crc import key_slot
@@ -19,7 +20,7 @@ from app.live.wake import Wakes
 from app.valkey_urls import check, seeds
 from tests.live import holds
 from tests.servers import Mistreated
-from tests.valkey_cluster import ValkeyCluster, free_ports
+from tests.valkey_cluster import Node, ValkeyCluster, free_ports
 
 
 class Worker:
@@ -240,6 +241,24 @@ async def test_the_wrong_kind_of_address_is_told_in_a_sentence(
     assert "write redis+cluster://" in said
 
 
+async def test_one_server_at_a_clusters_address_is_told_too(tmp_path: Path) -> None:
+    port, other = free_ports(2)
+    alone = Node(tmp_path / "alone", port, other, ("--cluster-enabled", "no"))
+    alone.start()
+    try:
+        await holds(alone.answers)
+        assert await wrong_kind(f"redis://127.0.0.1:{port}") is None
+        said = await wrong_kind(f"redis+cluster://127.0.0.1:{port}")
+        assert said is not None
+        assert "write redis://" in said
+        # Told or not, nobody is served wrongly: there is no map, and so no bus.
+        async with worker(f"redis+cluster://127.0.0.1:{port}") as lonely:
+            lonely.rings(LOG)
+            assert not lonely.up
+    finally:
+        alone.kill()
+
+
 def test_a_map_says_who_serves_a_slot() -> None:
     slots = [
         [101, 200, [b"10.0.0.2", 1, b"id", {}], [b"10.0.0.3", 2, b"id", {}]],
@@ -269,3 +288,13 @@ def test_a_map_says_who_serves_a_slot() -> None:
 )
 def test_an_address_of_a_cluster_names_nodes(url: str, nodes: list[str]) -> None:
     assert seeds(check(url)) == nodes
+
+
+async def test_it_ends_at_whatever_moment_it_is_told_to(either_valkey: str) -> None:
+    async with asyncio.timeout(60):
+        for steps in range(0, 120, 4):
+            async with worker(either_valkey) as one:
+                one.rings(LOG)
+                # No matter how far it has come with connecting.
+                for _ in range(steps):
+                    await asyncio.sleep(0)
