@@ -22,6 +22,7 @@ import asyncpg
 from prometheus_client import multiprocess
 
 from app.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedValkey
+from app.live.commands import wrong_kind
 from app.migrations import MigrationError, migrate
 from app.settings import Settings
 
@@ -110,6 +111,8 @@ class Parent:
             self.valkey = EmbeddedValkey(settings.maydan_data_dir)
             self.valkey.start()
             changes["redis_url"] = self.valkey.url
+        elif sentence := asyncio.run(wrong_kind(settings.redis_url)):
+            raise CannotServe(sentence, 2)
         self.socket = open_socket(settings.host, settings.port)
         changes["port"] = self.socket.getsockname()[1]
         self.settings = settings = settings.model_copy(update=changes)

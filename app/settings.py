@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app import valkey_urls
 from app.costs import Budget
 from app.secret_text import check_secret, demo_secrets
 from app.tokens import TokenKeys
@@ -39,7 +40,9 @@ class Settings(BaseSettings):
         description="PostgreSQL, `postgresql://user:password@host/database`; without it one is embedded.",
     )
     redis_url: str | None = Field(
-        None, description="Valkey or Redis, `redis://host:6379/0`; without it one is embedded."
+        None,
+        description="Valkey or Redis, `redis://host:6379/0`, or nodes of a cluster, "
+        "`redis+cluster://host1:6379,host2:6379` (decision 0010); without it one is embedded.",
     )
     maydan_data_dir: Path = Field(
         Path(".data"), description="Folder of the embedded servers and the demo secrets."
@@ -160,9 +163,7 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("it must start with redis://, rediss:// or unix://")
-        return value
+        return value if value is None else valkey_urls.check(value)
 
     @field_validator("public_url")
     @classmethod

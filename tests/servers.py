@@ -8,14 +8,17 @@ for one test) and `databases` (when a test wants several).
 import asyncio
 import itertools
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from app.embedded import EmbeddedPostgres, EmbeddedValkey
 from app.migrations import migrate
+from tests.valkey_cluster import ValkeyCluster
 
 TEMPLATE = "template_of_tests"
 
@@ -71,6 +74,30 @@ def valkey(server_folder: Path) -> Iterator[EmbeddedValkey]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def valkey_cluster(server_folder: Path) -> Iterator[ValkeyCluster]:
+    """A cluster for the tests of this process that want one."""
+    with ValkeyCluster(server_folder / "cluster") as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["single", "cluster"])
+def either_valkey(request: pytest.FixtureRequest) -> str:
+    """The address of a Valkey, then of a cluster, shared as `valkey` is."""
+    server = request.getfixturevalue("valkey" if request.param == "single" else "valkey_cluster")
+    url: str = server.url
+    return url
+
+
+@pytest.fixture
+async def own_cluster(valkey_cluster: ValkeyCluster) -> AsyncIterator[ValkeyCluster]:
+    """The cluster, for a test that mistreats it: it is well before, and made well again afterwards."""
+    try:
+        yield valkey_cluster
+    finally:
+        await asyncio.to_thread(valkey_cluster.heal)
+
+
 @pytest.fixture
 async def own_valkey(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
     """A Valkey that a test may mistreat."""
@@ -104,3 +131,67 @@ def database(prepared: Databases) -> Iterator[str]:
         yield dsn
     finally:
         prepared.drop(dsn)
+
+
+class Mistreated:
+    """One Valkey, or a cluster of which one node is meant: what may happen to either. All of it blocks."""
+
+    def __init__(self, server: EmbeddedValkey | ValkeyCluster) -> None:
+        self.server = server
+        self.url = server.url
+
+    def kill(self) -> None:
+        """Kill -9. One Valkey is started again; a cluster's replica takes the place, and the dead stays dead."""
+        if isinstance(self.server, EmbeddedValkey):
+            self.server.kill()
+        else:
+            self.server.kill(self.server.primaries()[0])
+
+    def mend(self) -> None:
+        """Start again what is dead; one Valkey was started already."""
+        if isinstance(self.server, ValkeyCluster):
+            self.server.revive()
+
+    def restart(self) -> None:
+        """Kill and start again, all nodes of a cluster at once."""
+        if isinstance(self.server, EmbeddedValkey):
+            self.server.kill()
+        else:
+            self.server.restart()
+
+    def flush(self) -> None:
+        """FLUSHALL."""
+        for client in self._clients():
+            client.flushall()
+
+    def cut(self) -> None:
+        """Cut all connections of clients."""
+        for client in self._clients():
+            for kind in ("pubsub", "normal"):
+                client.client_kill_filter(_type=kind, skipme=True)
+
+    def pause(self) -> None:
+        """SIGSTOP, until `resume`."""
+        if isinstance(self.server, EmbeddedValkey):
+            self.server.kill(signal.SIGSTOP)
+        else:
+            self.server.primaries()[0].pause()
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        if isinstance(self.server, EmbeddedValkey):
+            self.server.kill(signal.SIGCONT)
+        else:
+            for node in self.server.nodes:
+                node.resume()
+
+    def _clients(self) -> list[Redis]:
+        if isinstance(self.server, EmbeddedValkey):
+            return [Redis.from_url(self.server.url)]
+        return [node.redis for node in self.server.primaries()]
+
+
+@pytest.fixture(params=["single", "cluster"])
+def own_either(request: pytest.FixtureRequest) -> Mistreated:
+    """A Valkey, then a cluster, that a test may mistreat."""
+    return Mistreated(request.getfixturevalue("own_valkey" if request.param == "single" else "own_cluster"))

@@ -189,12 +189,12 @@ class Kept:
             process.kill()
             process.wait()
 
-    def kill(self) -> None:
-        """Kill the server as a crash would (for tests); the keeper starts it again."""
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Kill the server as a crash would (for tests); the keeper starts it again. Or send it another signal."""
         pid = self.state()[0]
         if pid:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
 
     def last_words(self) -> str:
         """The line of the log that most likely says why the server ended."""

@@ -113,7 +113,7 @@ class EmbeddedValkey:
             self._sockets = None
         self._lock.give_back()
 
-    def kill(self) -> None:
-        """Kill the server as a crash would (for tests); it is started again within a second."""
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Kill the server as a crash would (for tests); it is started again within a second. Or another signal."""
         if self._kept is not None:
-            self._kept.kill()
+            self._kept.kill(number)

@@ -1,4 +1,4 @@
-"""Wake-ups between workers through Valkey: the only code that touches redis.
+"""Wake-ups between workers through one Valkey; cluster_bus.py has the same for a cluster, wake.py chooses.
 
 Nothing is carried but "look now"; everybody also looks by themselves now and then. So Valkey may be slow, flushed or
 gone, and nothing is lost but some milliseconds.
@@ -7,6 +7,7 @@ gone, and nothing is lost but some milliseconds.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
 
 import structlog
 from redis.asyncio import Redis
@@ -15,7 +16,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-# All of Maydan's keys and channels share this tag, so that they stay together in a cluster.
+from app.live.ending import ended
+
+# What is rung: something was committed to the outbox, something was numbered in the log.
 OUTBOX = "{maydan}:outbox"
 LOG = "{maydan}:log"
 # Seconds: a broken bus is tried again, first soon, then calmly.
@@ -54,9 +57,7 @@ class WakeBus:
         try:
             yield bus
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await ended(*tasks)
             with suppress(RedisError, OSError):
                 await redis.aclose()
 
@@ -102,20 +103,25 @@ class WakeBus:
 
     async def _hear(self, pubsub: PubSub) -> None:
         """Hear wake-ups until the connection breaks or is silent, which a ping finds out."""
-        asked = False
         while True:
-            message = await pubsub.get_message(timeout=PING_EVERY)
-            if message is None:
-                if asked:
-                    raise TimeoutError("no answer to a ping")
-                await pubsub.ping()
-            elif message["type"] == "message":
+            message = await next_message(pubsub, PING_EVERY)
+            if message["type"] == "message":
                 heard = self._heard.get(message["channel"].decode())
                 if heard is not None:
                     heard()
-            asked = message is None
 
     def _went_down(self, error: BaseException) -> None:
         if self.up:
             log.warning("bus lost; delivery goes on from the database", error=type(error).__name__)
         self.up = False
+
+
+async def next_message(pubsub: PubSub, ping_every: float) -> dict[str, Any]:
+    """What comes next, pongs included. Raises TimeoutError when a ping, sent after silence, is not answered."""
+    for asked in (False, True):
+        message = await pubsub.get_message(timeout=ping_every)
+        if message is not None:
+            return cast(dict[str, Any], message)
+        if not asked:
+            await pubsub.ping()
+    raise TimeoutError("no answer to a ping")

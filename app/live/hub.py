@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 import structlog
 
 from app import metrics
-from app.live.bus import LOG, OUTBOX, WakeBus
+from app.live import wake
+from app.live.bus import LOG, OUTBOX
 from app.live.listeners import Group, Listener, Listeners, Waiting
 from app.live.recent import RecentEvents
 from app.live.sequencer import Sequencer
@@ -39,7 +40,7 @@ class LiveHub:
         self._database = database
         self._token_seconds = token_seconds
         self._wake = asyncio.Event()
-        self._bus: WakeBus | None = None
+        self._bus: wake.Wakes | None = None
         self.listeners = Listeners()
         self._recent = RecentEvents(0)
         self.catching_up = asyncio.Semaphore(CATCHING_UP)
@@ -61,7 +62,7 @@ class LiveHub:
         hub = cls(database, token_seconds)
         heard = {OUTBOX: hub.sequencer.wake, LOG: hub._wake.set}
         await hub._start()
-        async with WakeBus.connected(redis_url, heard) as bus:
+        async with wake.connected(redis_url, heard) as bus:
             hub._bus = bus
             tasks = [asyncio.create_task(hub._read()), asyncio.create_task(hub.sequencer.run())]
             try:

@@ -6,13 +6,12 @@ expires at that moment, so a full budget takes no room, and what is lost in a cr
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import Any, NamedTuple, cast
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from app.live import commands
+from app.live.commands import TROUBLE, Command, Commands
+from app.live.ending import ended
 
 # Seconds. A request may wait for this; a Valkey that needs longer is no help.
 ANSWER_TIMEOUT = 0.1
@@ -70,8 +69,8 @@ class Lent(NamedTuple):
 class ValkeyLeases:
     """Budgets of one size, on connections of their own."""
 
-    def __init__(self, redis: "Redis", points: int, seconds: int) -> None:
-        self._redis = redis
+    def __init__(self, commands: Commands, points: int, seconds: int) -> None:
+        self._commands = commands
         self._size = (points, seconds * 1_000_000)
         # A budget of another size is another budget: what one setting left is not the next one's.
         self._of_size = f":{points}/{seconds}"
@@ -80,29 +79,23 @@ class ValkeyLeases:
     @asynccontextmanager
     async def connected(cls, url: str, points: int, seconds: int) -> "AsyncIterator[ValkeyLeases]":
         """Leases of budgets that hold `points` and refill in `seconds`. Connects when it is first asked."""
-        redis = Redis.from_url(
-            url,
-            # Who gave points back and got no answer must not give them back again.
-            retry=Retry(NoBackoff(), 0),
-        )
-        try:
-            yield cls(redis, points, seconds)
-        finally:
-            with suppress(RedisError, OSError, TimeoutError):
-                await redis.aclose()
+        # Who gave points back and got no answer must not give them back again: no command is sent twice.
+        async with commands.connected(url) as connected:
+            yield cls(connected, points, seconds)
 
     async def lend(self, asks: Sequence[Ask]) -> list[Lent]:
         """The answers, in order: one round trip. Raises LeasesAway, after a tenth of a second or so."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for ask in asks:
-            # The script itself and not its hash: a restarted Valkey would not know that.
-            pipeline.eval(LEND, 1, ask.key + self._of_size, *self._size, ask.back, ask.wanted, ask.least)
-        answers = cast(list[list[int]], await self._answer(pipeline.execute()))
+        # The script itself and not its hash: a restarted Valkey would not know that.
+        calls = [
+            Command(ask.key, ("EVAL", LEND, 1, ask.key + self._of_size, *self._size, *ask[1:]))
+            for ask in asks
+        ]
+        answers = await self._answer(self._commands.send(calls))
         return [Lent(points, full_in / 1_000_000) for points, full_in in answers]
 
     async def ping(self) -> None:
         """See whether Valkey answers. Raises LeasesAway."""
-        await self._answer(cast("Coroutine[Any, Any, Any]", self._redis.ping()))
+        await self._answer(self._commands.ping())
 
     async def _answer(self, command: "Coroutine[Any, Any, Any]") -> Any:
         asked = asyncio.create_task(command)
@@ -112,10 +105,9 @@ class ValkeyLeases:
                 if asked.done():
                     return asked.result()
             raise LeasesAway("no answer in time")
-        except (RedisError, OSError, TimeoutError) as error:
+        except TROUBLE as error:
             raise LeasesAway(type(error).__name__) from error
         finally:
             if not asked.done():
                 # Its connection goes with it: whatever still comes on it answers nobody.
-                asked.cancel()
-                await asyncio.gather(asked, return_exceptions=True)
+                await ended(asked)

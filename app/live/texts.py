@@ -5,13 +5,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
-from typing import Any, cast
+from typing import cast
 
 import structlog
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+
+from app.live import commands
+from app.live.commands import TROUBLE, Command, Commands
 
 # One tag for all, so that registering is one script in a cluster as well.
 TEXT = "{maydan:documents}:"
@@ -42,25 +41,21 @@ log = structlog.get_logger("maydan.documents")
 class SharedTexts:
     """Texts by the SHA-256 of each, as hexadecimal digits."""
 
-    def __init__(self, redis: "Redis") -> None:
-        self._redis = redis
+    def __init__(self, commands: Commands) -> None:
+        self._commands = commands
         self._away_until = 0.0
 
     @classmethod
     @asynccontextmanager
     async def connected(cls, url: str) -> "AsyncIterator[SharedTexts]":
         """Shared texts; Valkey need not be there."""
-        redis = Redis.from_url(
-            url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE, retry=Retry(NoBackoff(), 0)
-        )
-        try:
-            yield cls(redis)
-        finally:
-            await redis.aclose()
+        patience = {"socket_connect_timeout": PATIENCE, "socket_timeout": PATIENCE}
+        async with commands.connected(url, **patience) as connected:
+            yield cls(connected)
 
     async def get(self, digest: str) -> str | None:
         """The text with this digest, as far as it is known and is what it says."""
-        found = await self._ask(self._redis.get(TEXT + digest))
+        found = await self._ask(Command(TEXT + digest, ("GET", TEXT + digest)))
         if not isinstance(found, bytes):
             return None
         if sha256(found).hexdigest() != digest:
@@ -72,14 +67,14 @@ class SharedTexts:
         """Share a text. It may be forgotten."""
         if len(text) <= LONGEST:
             keys_and_values = (NEWEST, TEXT + digest, text, digest, KEPT_SECONDS, MOST, TEXT)
-            await self._ask(self._redis.eval(_PUT, 2, *cast(Any, keys_and_values)))
+            await self._ask(Command(NEWEST, ("EVAL", _PUT, 2, *keys_and_values)))
 
-    async def _ask(self, command: Any) -> object:
+    async def _ask(self, command: Command) -> object:
         if time.monotonic() < self._away_until:
-            command.close()
             return None
         try:
-            return cast(object, await command)
-        except (RedisError, OSError, TimeoutError):
+            (answer,) = await self._commands.send([command])
+            return cast(object, answer)
+        except TROUBLE:
             self._away_until = time.monotonic() + PAUSE
             return None

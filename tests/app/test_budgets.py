@@ -9,13 +9,16 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
+from redis.crc import key_slot
 
 from app.budgets import IDLE, TEND_EVERY, Budgets, address_key, viewer_key
 from app.costs import Budget, OverBudget, TooCostly
 from app.embedded import EmbeddedValkey
 from app.live.leases import ValkeyLeases
+from app.valkey_urls import is_cluster, seeds
 from tests.live import holds
+from tests.valkey_cluster import ValkeyCluster
 
 # A point comes back every thousand seconds: as good as never in a test.
 STILL = Budget(1_000, 1_000_000)
@@ -56,18 +59,21 @@ async def worker(
 
 
 @asynccontextmanager
-async def client(url: str) -> AsyncIterator["Redis"]:
-    redis = Redis.from_url(url)
+async def client(url: str) -> AsyncIterator["Redis | RedisCluster"]:
+    redis = RedisCluster.from_url(seeds(url)[0]) if is_cluster(url) else Redis.from_url(url)
     try:
         yield redis
     finally:
         await redis.aclose()
 
 
-async def commands(redis: "Redis") -> int:
+async def commands(redis: "Redis | RedisCluster") -> int:
     """How many scripts Valkey has run."""
-    found = await redis.info("commandstats")
-    return int(found.get("cmdstat_eval", {"calls": 0})["calls"])
+    if isinstance(redis, RedisCluster):
+        found = list((await redis.info("commandstats", target_nodes=RedisCluster.PRIMARIES)).values())
+    else:
+        found = [await redis.info("commandstats")]
+    return sum(int(of_node.get("cmdstat_eval", {"calls": 0})["calls"]) for of_node in found)
 
 
 async def spent_until_refused(budgets: Budgets, key: str, points: int) -> tuple[int, OverBudget]:
@@ -81,18 +87,16 @@ async def spent_until_refused(budgets: Budgets, key: str, points: int) -> tuple[
         total += points
 
 
-async def test_a_thousand_spends_send_a_few_commands(valkey: EmbeddedValkey, clock: Clock, key: str) -> None:
-    async with client(valkey.url) as redis, worker(valkey.url, Budget(60_000, 60), clock) as budgets:
+async def test_a_thousand_spends_send_a_few_commands(either_valkey: str, clock: Clock, key: str) -> None:
+    async with client(either_valkey) as redis, worker(either_valkey, Budget(60_000, 60), clock) as budgets:
         before = await commands(redis)
         for _ in range(1_000):
             _ = budgets.spend(key, 10) or await budgets.reserve(key, 10)
         assert await commands(redis) - before == 2  # two blocks of 6,000
 
 
-async def test_those_who_wait_for_one_key_wait_together(
-    valkey: EmbeddedValkey, clock: Clock, key: str
-) -> None:
-    async with client(valkey.url) as redis, worker(valkey.url, STILL, clock) as budgets:
+async def test_those_who_wait_for_one_key_wait_together(either_valkey: str, clock: Clock, key: str) -> None:
+    async with client(either_valkey) as redis, worker(either_valkey, STILL, clock) as budgets:
         before = await commands(redis)
         done = await asyncio.gather(*(budgets.reserve(key, 2) for _ in range(50)))
         assert await commands(redis) - before == 1
@@ -100,9 +104,9 @@ async def test_those_who_wait_for_one_key_wait_together(
 
 
 async def test_one_who_goes_while_waiting_takes_nothing_from_the_others(
-    valkey: EmbeddedValkey, clock: Clock, key: str
+    either_valkey: str, clock: Clock, key: str
 ) -> None:
-    async with worker(valkey.url, STILL, clock) as budgets:
+    async with worker(either_valkey, STILL, clock) as budgets:
         first, second = (asyncio.create_task(budgets.reserve(key, 10)) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
@@ -111,25 +115,25 @@ async def test_one_who_goes_while_waiting_takes_nothing_from_the_others(
 
 
 async def test_workers_never_grant_more_together_than_the_budget_holds(
-    valkey: EmbeddedValkey, clock: Clock, key: str
+    either_valkey: str, clock: Clock, key: str
 ) -> None:
     async with AsyncExitStack() as stack:
-        workers = [await stack.enter_async_context(worker(valkey.url, STILL, clock)) for _ in range(8)]
+        workers = [await stack.enter_async_context(worker(either_valkey, STILL, clock)) for _ in range(8)]
         tasks = [spent_until_refused(budgets, key, 7) for budgets in workers for _ in range(5)]
         totals = [total for total, _ in await asyncio.gather(*tasks)]
         spent = sum(totals)
         # Each may sit on the rest of a block that is too small for one more.
         assert 1_000 - 8 * 7 < spent <= 1_000
-    async with worker(valkey.url, STILL, clock) as later:
+    async with worker(either_valkey, STILL, clock) as later:
         rest, _ = await spent_until_refused(later, key, 1)
     assert spent + rest == 1_000
 
 
-async def test_what_refills_is_granted_and_no_more(valkey: EmbeddedValkey, clock: Clock, key: str) -> None:
+async def test_what_refills_is_granted_and_no_more(either_valkey: str, clock: Clock, key: str) -> None:
     budget = Budget(500, 1)
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
-        workers = [await stack.enter_async_context(worker(valkey.url, budget, clock)) for _ in range(3)]
+        workers = [await stack.enter_async_context(worker(either_valkey, budget, clock)) for _ in range(3)]
         started, spent = loop.time(), 0
         while loop.time() - started < 0.5:
             clock.now += TEND_EVERY  # so that nobody takes a refusal of before for an answer
@@ -142,10 +146,10 @@ async def test_what_refills_is_granted_and_no_more(valkey: EmbeddedValkey, clock
     assert 500 < spent <= 500 + 500 * passed + 1
 
 
-async def test_idle_blocks_come_back(valkey: EmbeddedValkey, clock: Clock, key: str) -> None:
+async def test_idle_blocks_come_back(either_valkey: str, clock: Clock, key: str) -> None:
     async with (
-        worker(valkey.url, STILL, clock) as one,
-        worker(valkey.url, STILL, clock) as other,
+        worker(either_valkey, STILL, clock) as one,
+        worker(either_valkey, STILL, clock) as other,
     ):
         assert (await one.reserve(key, 10)).remaining == 990
         with pytest.raises(OverBudget) as refused:
@@ -168,9 +172,9 @@ async def test_idle_blocks_come_back(valkey: EmbeddedValkey, clock: Clock, key: 
 
 
 async def test_a_refusal_is_known_for_a_second_without_asking(
-    valkey: EmbeddedValkey, clock: Clock, key: str
+    either_valkey: str, clock: Clock, key: str
 ) -> None:
-    async with client(valkey.url) as redis, worker(valkey.url, STILL, clock) as budgets:
+    async with client(either_valkey) as redis, worker(either_valkey, STILL, clock) as budgets:
         await spent_until_refused(budgets, key, 1_000)
         before = await commands(redis)
         for _ in range(100):
@@ -181,14 +185,12 @@ async def test_a_refusal_is_known_for_a_second_without_asking(
         assert budgets.spend(key, 10) is None
 
 
-async def test_a_budget_takes_room_until_it_is_full_again(
-    valkey: EmbeddedValkey, clock: Clock, key: str
-) -> None:
-    async with client(valkey.url) as redis:
-        async with worker(valkey.url, Budget(1_000, 3_600), clock) as budgets:
+async def test_a_budget_takes_room_until_it_is_full_again(either_valkey: str, clock: Clock, key: str) -> None:
+    async with client(either_valkey) as redis:
+        async with worker(either_valkey, Budget(1_000, 3_600), clock) as budgets:
             await budgets.reserve(key, 500)
             assert 1_799_000 < await redis.pttl(f"{key}:1000/3600") <= 1_800_000
-        async with worker(valkey.url, Budget(1_000, 3_600), clock) as budgets:
+        async with worker(either_valkey, Budget(1_000, 3_600), clock) as budgets:
             await budgets.reserve(key, 1)
             assert await redis.pttl(f"{key}:1000/3600") > 2_000_000
         # Given back but for 501 points.
@@ -196,9 +198,9 @@ async def test_a_budget_takes_room_until_it_is_full_again(
 
 
 async def test_more_than_a_budget_holds_is_refused_for_good(
-    valkey: EmbeddedValkey, clock: Clock, key: str
+    either_valkey: str, clock: Clock, key: str
 ) -> None:
-    async with worker(valkey.url, STILL, clock) as budgets:
+    async with worker(either_valkey, STILL, clock) as budgets:
         with pytest.raises(TooCostly):
             await budgets.reserve(key, 1_001)
         assert (await budgets.reserve(key, 1_000)).remaining == 0
@@ -206,12 +208,12 @@ async def test_more_than_a_budget_holds_is_refused_for_good(
 
 
 async def test_a_flood_of_addresses_takes_no_more_room_and_their_blocks_come_back(
-    valkey: EmbeddedValkey, clock: Clock, key: str
+    either_valkey: str, clock: Clock, key: str
 ) -> None:
     async with (
-        client(valkey.url) as redis,
-        worker(valkey.url, STILL, clock, most_accounts=50) as budgets,
-        worker(valkey.url, STILL, clock) as other,
+        client(either_valkey) as redis,
+        worker(either_valkey, STILL, clock, most_accounts=50) as budgets,
+        worker(either_valkey, STILL, clock) as other,
     ):
         await asyncio.gather(*(budgets.reserve(f"{key}{n}", 10) for n in range(40)))
         for n in range(40, 90):
@@ -268,6 +270,28 @@ async def test_budgets_are_shared_again_when_valkey_is_back(
             before = await commands(redis)
             await budgets.reserve(viewer_key(2), 500)
             assert await commands(redis) - before == 1
+
+
+async def test_budgets_of_a_cluster_outlive_a_failover(
+    own_cluster: ValkeyCluster, clock: Clock, key: str
+) -> None:
+    async with worker(own_cluster.url, STILL, clock) as budgets:
+        await budgets.reserve(key, 10)
+        slot = key_slot(key.encode())
+        dead = own_cluster.primary_of(slot)
+        await asyncio.to_thread(own_cluster.kill, dead)
+        # Meanwhile from what is known here.
+        await budgets.reserve(key, 500)
+        assert not budgets.shared
+        await asyncio.to_thread(own_cluster.failed_over, slot, dead)
+
+        async def are_shared() -> bool:
+            await budgets.tend()
+            return budgets.shared
+
+        await holds(are_shared)
+        await budgets.reserve(key, 300)
+        assert budgets.shared
 
 
 async def test_a_flushed_valkey_is_no_matter(own_valkey: EmbeddedValkey, clock: Clock, key: str) -> None:

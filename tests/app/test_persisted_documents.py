@@ -205,11 +205,11 @@ async def test_without_valkey_registering_helps_the_same_worker(database: str, t
             assert (await sent(somebody, request)).data == {"viewer": None}
 
 
-async def test_registered_texts_are_bounded(valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_registered_texts_are_bounded(either_valkey: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.live.texts.MOST", 3)
     monkeypatch.setattr("app.live.texts.TEXT", "{bounded}:")
     monkeypatch.setattr("app.live.texts.NEWEST", "{bounded}")
-    async with SharedTexts.connected(valkey.url) as shared:
+    async with SharedTexts.connected(either_valkey) as shared:
         made = [document(f"Bounded{n}") for n in range(10)]
         for text, digest in made:
             await shared.put(digest, text)

@@ -1,6 +1,7 @@
 """`python -m app serve` from the outside: starts, stops, crashes, and who else is there."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from app.embedded import EmbeddedValkey
+from tests.valkey_cluster import ValkeyCluster
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {
@@ -61,6 +63,12 @@ class Serving:
             return error.code
         except OSError:
             return 0
+
+    def ready_checks(self) -> dict[str, object]:
+        """What /readyz found."""
+        with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
+            checks: dict[str, object] = json.load(answer)
+        return checks
 
     def workers(self) -> list[int]:
         """The process ids of its workers."""
@@ -190,6 +198,21 @@ def test_with_urls_nothing_is_embedded_and_no_demo_is_made(
     assert serving.get("/graphiql") == 404
     assert not folder.exists()
     assert serving.end() == 0
+
+
+def test_it_serves_with_a_cluster_which_its_address_must_say(
+    serve: Callable[..., Serving], database: str, valkey_cluster: ValkeyCluster
+) -> None:
+    serving = serve(DATABASE_URL=database, REDIS_URL=valkey_cluster.url, DEMO="false", **SECRETS).ready()
+    eventually(lambda: serving.ready_checks()["bus"] == "ok")
+    assert serving.end() == 0
+    single = f"redis://127.0.0.1:{valkey_cluster.nodes[0].port}"
+    serving = serve(DATABASE_URL=database, REDIS_URL=single, DEMO="false", **SECRETS)
+    assert serving.process.wait(20) == 2
+    assert serving.process.stdout is not None
+    said = serving.process.stdout.read()
+    assert said.startswith("maydan: REDIS_URL is wrong: a node of a cluster answers there")
+    assert len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

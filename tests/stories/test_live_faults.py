@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
 from websockets.exceptions import ConnectionClosed
 
 from app.embedded import EmbeddedValkey
@@ -23,6 +22,8 @@ from tests.live import (
     watching,
 )
 from tests.people import Person, Stream
+from tests.servers import Mistreated
+from tests.valkey_cluster import ValkeyCluster
 
 # Who goes in the middle of an event leaves coroutines of graphql-core behind that never began.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
@@ -67,17 +68,17 @@ def texts_of(stream: Stream) -> list[str]:
     return [essence(event)[1] for event in stream.events if essence(event)[0] == "added"]
 
 
-async def test_a_post_at_one_server_arrives_at_the_other(database: str, valkey: EmbeddedValkey) -> None:
-    async with two_people_at_two_servers(database, valkey.url) as (alice, _, stream, servers):
+async def test_a_post_at_one_server_arrives_at_the_other(database: str, either_valkey: str) -> None:
+    async with two_people_at_two_servers(database, either_valkey) as (alice, _, stream, servers):
         await posts_arrive(alice, stream, "one", "two", "three")
         holders = [server.application.parts.hub.sequencer.leads for server in servers]
         assert holders.count(True) == 1
 
 
 async def test_wake_ups_come_through_valkey(
-    database: str, valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
+    database: str, either_valkey: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with two_people_at_two_servers(database, valkey.url) as (alice, bob, stream, servers):
+    async with two_people_at_two_servers(database, either_valkey) as (alice, bob, stream, servers):
         await bus_is_up(servers)
         # From now on nobody looks by themselves before the test's patience ends.
         monkeypatch.setattr("app.live.hub.LOOK_EVERY", 1000.0)
@@ -86,13 +87,47 @@ async def test_wake_ups_come_through_valkey(
         await posts_arrive(bob, stream, "three")
 
 
-async def test_a_killed_valkey_loses_nothing(database: str, own_valkey: EmbeddedValkey) -> None:
-    async with two_people_at_two_servers(database, own_valkey.url) as (alice, _, stream, servers):
+async def test_a_killed_valkey_loses_nothing(database: str, own_either: Mistreated) -> None:
+    async with two_people_at_two_servers(database, own_either.url) as (alice, _, stream, servers):
         await bus_is_up(servers)
         await posts_arrive(alice, stream, "before")
         for nth in range(3):
-            own_valkey.kill()
+            await asyncio.to_thread(own_either.kill)
             await posts_arrive(alice, stream, f"killed {nth}", f"still killed {nth}")
+            await asyncio.to_thread(own_either.mend)
+        await bus_is_up(servers)
+        await posts_arrive(alice, stream, "after")
+
+
+async def test_a_replica_takes_over_and_nothing_is_lost(
+    database: str, own_cluster: ValkeyCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two_people_at_two_servers(database, own_cluster.url) as (alice, bob, stream, servers):
+        await bus_is_up(servers)
+        dead = own_cluster.primary_of(0)
+        await asyncio.to_thread(own_cluster.kill, dead)
+        await bus_is_up(servers, up=False)
+        await posts_arrive(alice, stream, "while it is dead", "still dead")
+        await asyncio.to_thread(own_cluster.failed_over, 0, dead)
+        await bus_is_up(servers)
+        await posts_arrive(bob, stream, "led by another")
+        # From now on wake-ups bring them, or nobody does.
+        monkeypatch.setattr("app.live.hub.LOOK_EVERY", 1000.0)
+        monkeypatch.setattr("app.live.sequencer.SWEEP", 1000.0)
+        await posts_arrive(alice, stream, *(f"post {nth}" for nth in range(10)))
+
+
+async def test_a_valkey_that_hangs_or_is_restarted_loses_nothing(
+    database: str, own_either: Mistreated
+) -> None:
+    async with two_people_at_two_servers(database, own_either.url) as (alice, _, stream, servers):
+        await bus_is_up(servers)
+        await asyncio.to_thread(own_either.pause)
+        await posts_arrive(alice, stream, "it hangs", "still")
+        await asyncio.to_thread(own_either.resume)
+        await posts_arrive(alice, stream, "it goes on")
+        await asyncio.to_thread(own_either.restart)
+        await posts_arrive(alice, stream, "restarted")
         await bus_is_up(servers)
         await posts_arrive(alice, stream, "after")
 
@@ -116,17 +151,15 @@ async def test_a_valkey_that_is_gone_and_comes_back_loses_nothing(tmp_path: Path
 
 
 async def test_a_flushed_valkey_and_cut_connections_lose_nothing(
-    database: str, own_valkey: EmbeddedValkey
+    database: str, own_either: Mistreated
 ) -> None:
-    async with two_people_at_two_servers(database, own_valkey.url) as (alice, _, stream, servers):
-        async with Redis.from_url(own_valkey.url) as redis:
-            for nth in range(3):
-                await bus_is_up(servers)
-                await redis.flushall()
-                await posts_arrive(alice, stream, f"flushed {nth}")
-                for kind in ("pubsub", "normal"):
-                    await redis.client_kill_filter(_type=kind, skipme=True)
-                await posts_arrive(alice, stream, f"cut {nth}")
+    async with two_people_at_two_servers(database, own_either.url) as (alice, _, stream, servers):
+        for nth in range(3):
+            await bus_is_up(servers)
+            await asyncio.to_thread(own_either.flush)
+            await posts_arrive(alice, stream, f"flushed {nth}")
+            await asyncio.to_thread(own_either.cut)
+            await posts_arrive(alice, stream, f"cut {nth}")
         await bus_is_up(servers)
 
 

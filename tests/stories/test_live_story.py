@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from app.embedded import EmbeddedValkey
 from tests.conftest import Server, serving
 from tests.live import HOME_EVENTS, PUBLIC_EVENTS, Phone, lines, quiet
 from tests.people import Person
@@ -135,13 +134,13 @@ class Square:
 
 
 @asynccontextmanager
-async def square(database: str, valkey: EmbeddedValkey, seed: int) -> AsyncIterator[Square]:
+async def square(database: str, valkey: str, seed: int) -> AsyncIterator[Square]:
     """Four people at two servers, who know each other a little."""
     # Idle connections are given up before the server does so, in whose closing a request could be lost.
     limits = httpx.Limits(keepalive_expiry=2)
     async with (
-        serving(database, valkey.url) as one,
-        serving(database, valkey.url) as other,
+        serving(database, valkey) as one,
+        serving(database, valkey) as other,
         httpx.AsyncClient(timeout=30, limits=limits) as http,
     ):
         one.http = http
@@ -168,10 +167,17 @@ def replaced(person: Person) -> Person:
 SEED = int(os.environ.get("LIVE_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 
 
+@pytest.fixture
+def some_valkey(request: pytest.FixtureRequest) -> str:
+    """The seed says on which: once on one Valkey, once on a cluster would take twice as long."""
+    url: str = request.getfixturevalue("valkey_cluster" if SEED % 2 else "valkey").url
+    return url
+
+
 @pytest.mark.slow
-async def test_page_and_events_are_a_fresh_page(database: str, valkey: EmbeddedValkey) -> None:
+async def test_page_and_events_are_a_fresh_page(database: str, some_valkey: str) -> None:
     print(f"LIVE_SEED={SEED}")
-    async with square(database, valkey, SEED) as story:
+    async with square(database, some_valkey, SEED) as story:
         for chapter in range(CHAPTERS):
             over = asyncio.Event()
             async with asyncio.TaskGroup() as watching:
