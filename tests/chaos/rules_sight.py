@@ -130,7 +130,7 @@ def _look_at_post(known: Certain, read: Operation) -> Iterator[Violation]:
 
 
 def _own_posts_missing(known: Certain, page: Operation) -> Iterator[Violation]:
-    if page.follows_page and not page.fetched:
+    if page.follows_page and page.call != page.follows_page:
         return
     lowest = min((entry.sort_key for entry in page.entries), default="") if page.more else ""
     shown = page.tokens

@@ -17,11 +17,12 @@ def nothing_is_lost(known: Certain) -> Iterator[Violation]:
     followers = defaultdict(set)
     for follower, followee in final.follows:
         followers[followee].add(follower)
-    seen = {key: _entries_seen(records) for key, records in known.history.streams().items()}
+    streams = known.history.streams()
+    seen = {key: _entries_seen(records) for key, records in streams.items()}
     for (who, timeline), fresh in final.fresh.items():
         shown = {entry.token for entry in fresh.entries.values() if entry.by is None}
         told = seen.get((who, timeline), set())
-        begun = _begun(known.history.streams().get((who, timeline), []))
+        begun = _begun(streams.get((who, timeline), []))
         for post in there:
             if timeline == HOME and who != post.author and who not in followers[post.author]:
                 continue
