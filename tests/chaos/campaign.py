@@ -23,7 +23,7 @@ import uvloop
 from app.parts import access_tokens
 from resolvers.ids import user_gid
 from tests.chaos import ending, faults
-from tests.chaos.backend import Backend
+from tests.chaos.backend import Backend, Worker
 from tests.chaos.certain import Certain
 from tests.chaos.checker import check, told
 from tests.chaos.clients import Client, Stage
@@ -38,15 +38,16 @@ CLIENTS = 200
 # Accounts that write by slow transactions; numbered after the clients.
 WRITERS = 4
 # Everybody follows so many of the clients at first.
-FOLLOWED = 12
+FOLLOWED = 10
 # Operations a second, of all clients together.
-RATE = 100.0
+RATE = 50.0
 # Every so many clients, one watches the public timeline.
 PUBLIC_EVERY = 20
 # Seconds before the first fault, and after the last: of these RECOVERY are for recovering, the others are measured.
 CALM, TAIL = 8.0, 17.0
-# Seconds: when this process itself was held up for so long, arrivals say nothing about the servers.
-OWN_DELAY = 0.15
+# Seconds. When this process was held up for so long, or a worker took so long to say that it is alive, the machine is
+# too busy to say when something was sent.
+HELD_UP, PROBE_EVERY = 0.2, 0.2
 
 
 async def seeded(backend: Backend, chance: random.Random) -> tuple[list[int], set[tuple[int, int]]]:
@@ -80,6 +81,11 @@ class Campaign:
 
     async def run(self, folder: Path) -> dict[str, object]:
         """What came of it."""
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, problem: print(
+                f"campaign: {problem.get('message')} {problem.get('exception')!r}", file=sys.stderr
+            )
+        )
         backend = Backend(folder, WORKERS)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(backend.stop)
@@ -89,12 +95,16 @@ class Campaign:
             before = {worker.number: await backend.get(worker, "/metrics") for worker in backend.workers}
             stage = self._stage(backend, accounts)
             clients = self._clients(stage)
-            own = asyncio.create_task(self._watch_ourselves())
+            watches = [asyncio.create_task(self._watch_ourselves())]
+            watches += [
+                asyncio.create_task(self._watch_worker(backend, worker)) for worker in backend.workers
+            ]
             await self._play(backend, stage, clients, accounts)
             _say("all is quiet; looking at what is there")
             await ending.stored(backend, accounts, self.history.final)
-            await asyncio.gather(*self._streams, return_exceptions=True)
-            own.cancel()
+            await asyncio.gather(*self._streams)
+            for watch in watches:
+                watch.cancel()
             stage.line.close()
             await ending.gauges(backend, self.history.final, before)
             starts = sum(worker.starts for worker in backend.workers) - WORKERS
@@ -152,7 +162,7 @@ class Campaign:
         stage.closing = True
         for client in clients:
             client.live.cut(abrupt=client.number % 2 == 0)
-        for task in playing:
+        for task in (*playing, *self._streams):
             if task.done() and not task.cancelled() and task.exception() is not None:
                 raise RuntimeError("a client failed") from task.exception()
 
@@ -161,8 +171,17 @@ class Campaign:
             begun = time.monotonic()
             await asyncio.sleep(0.05)
             now = time.monotonic()
-            if now - begun > OWN_DELAY:
+            if now - begun > HELD_UP:
                 self.history.impairments.append(Impairment(begun, now))
+
+    async def _watch_worker(self, backend: Backend, worker: Worker) -> None:
+        while True:
+            begun = time.monotonic()
+            await backend.get(worker, "/healthz")
+            now = time.monotonic()
+            if now - begun > HELD_UP:
+                self.history.impairments.append(Impairment(begun, now, worker.number))
+            await asyncio.sleep(PROBE_EVERY)
 
     def _judged(self) -> dict[str, object]:
         history, began = self.history, time.monotonic()
@@ -172,6 +191,8 @@ class Campaign:
             f"events came {percentile(samples, 0.5) * 1000:.0f} ms (half), {percentile(samples, 0.99) * 1000:.0f} ms "
             f"(99 of 100) after their post was answered; {len(samples)} samples"
         )
+        held_up = sum(one.end - one.begin for one in history.impairments if one.client is None)
+        _say(f"for {held_up:.1f} s in all nothing can be said about when it was sent")
         notes = Counter(one.note for one in history.operations() if one.note)
         _say(f"answers other than done: {dict(notes.most_common(12))}")
         violations = check(history)

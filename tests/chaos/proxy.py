@@ -113,7 +113,7 @@ class Proxy:
                     pump.cancel()
                 await asyncio.gather(*pumps, return_exceptions=True)
         except OSError:
-            pass
+            pass  # nobody is behind us: the client is reset
         finally:
             for end in (writer, other):
                 if end is not None:
@@ -128,7 +128,8 @@ class Proxy:
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
-    with contextlib.suppress(OSError):
+    # uvloop raises RuntimeError for a connection that was reset under it.
+    with contextlib.suppress(OSError, RuntimeError):
         while data := await reader.read(CHUNK):
             await way.carry(data, writer)
         while way.held or way.drips:
@@ -137,6 +138,8 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
+    if writer.transport.is_closing():
+        return
     found = writer.get_extra_info("socket")
     if found is not None and found.family != socket.AF_UNIX:
         with contextlib.suppress(OSError):

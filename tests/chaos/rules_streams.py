@@ -35,9 +35,12 @@ def nothing_is_lost(known: Certain) -> Iterator[Violation]:
             wrote = known.posts.get(post.token)
             if wrote is None or begun is None or wrote.begun < begun or post.token in told:
                 continue
+            if wrote.answered is None or _begun_anew(streams[who, timeline], wrote):
+                continue
             if _had_to_be_told(known, who, timeline, wrote):
-                at = wrote.answered or wrote.begun
-                yield Violation("I1", f"{what} was never told of {post.token}", who, at, post.token)
+                yield Violation(
+                    "I1", f"{what} was never told of {post.token}", who, wrote.answered, post.token
+                )
 
 
 def _had_to_be_told(known: Certain, who: int, timeline: str, post: Post) -> bool:
@@ -54,6 +57,18 @@ def _entries_seen(records: list[Record]) -> set[str]:
         elif isinstance(record, Operation):
             seen.update(entry.token for entry in record.entries)
     return seen
+
+
+def _begun_anew(records: list[Record], post: Post) -> bool:
+    """Whether the list began anew with a page that was asked for after the post and ends above it."""
+    return any(
+        isinstance(record, Operation)
+        and post.answered is not None
+        and record.at >= post.answered
+        and record.more
+        and post.sort_key < min((entry.sort_key for entry in record.entries), default="")
+        for record in records
+    )
 
 
 def _begun(records: list[Record]) -> float | None:
@@ -108,37 +123,40 @@ def _twice(who: int, timeline: str, segment: Segment) -> Iterator[Violation]:
 
 def nothing_is_out_of_order(known: Certain) -> Iterator[Violation]:
     """I3: within an author, no stream skips or reorders unless it says Reset."""
-    order: dict[int, list[Post]] = defaultdict(list)
-    for post in known.posts.values():
-        if post.answered is not None and not post.is_reply:
-            order[post.author].append(post)
-    place: dict[str, int] = {}
-    for posts in order.values():
-        posts.sort(key=lambda post: post.begun)
-        place |= {post.token: nth for nth, post in enumerate(posts)}
     for (who, timeline), segments in _segments(known).items():
         for segment in segments:
-            last: dict[int, Event] = {}
-            came = {event.entry.token: event for event in segment if event.kind == "added" and event.entry}
-            for event in segment:
-                entry = event.entry
-                if event.kind != "added" or entry is None or entry.by is not None or entry.token not in place:
-                    continue
-                author = known.posts[entry.token].author
-                before, last[author] = last.get(author), event
-                if before is None or before.entry is None or before.entry.token == entry.token:
-                    continue
-                stream = f"client {who}'s {timeline} stream"
-                if place[entry.token] < place[before.entry.token]:
-                    what = f"{entry.token} came after {before.entry.token} in {stream}"
-                    yield Violation("I3", what, who, event.at, entry.token)
-                for nth in range(place[before.entry.token] + 1, place[entry.token]):
-                    skipped = order[author][nth]
-                    if skipped.token not in came and not _may_be_missing(known, who, skipped, before, event):
-                        what = (
-                            f"{stream} skips {skipped.token} between {before.entry.token} and {entry.token}"
-                        )
-                        yield Violation("I3", what, who, event.at, skipped.token)
+            yield from _order(known, who, timeline, segment)
+
+
+def _order(known: Certain, who: int, timeline: str, segment: Segment) -> Iterator[Violation]:
+    came = {event.entry.token for event in segment if event.kind == "added" and event.entry}
+    # Of each author the post that was begun last of those that came, and its event.
+    newest: dict[int, tuple[Post, Event]] = {}
+    stream = f"client {who}'s {timeline} stream"
+    for event in segment:
+        entry = event.entry
+        post = known.posts.get(entry.token) if event.kind == "added" and entry and entry.by is None else None
+        if post is None or post.answered is None or post.is_reply:
+            continue
+        if post.author not in newest:
+            newest[post.author] = post, event
+            continue
+        before, its_event = newest[post.author]
+        # Somebody may write two at once: only what was answered before the other began has an order.
+        if before.token != post.token and post.answered <= before.begun:
+            yield Violation(
+                "I3", f"{post.token} came after {before.token} in {stream}", who, event.at, post.token
+            )
+        for skipped in known.own_posts(post.author):
+            if skipped.answered is None or skipped.is_reply or skipped.token in came:
+                continue
+            if before.answered is None or before.answered > skipped.begun or skipped.answered > post.begun:
+                continue
+            if not _may_be_missing(known, who, skipped, its_event, event):
+                what = f"{stream} skips {skipped.token} between {before.token} and {post.token}"
+                yield Violation("I3", what, who, event.at, skipped.token)
+        if post.begun > before.begun:
+            newest[post.author] = post, event
 
 
 def _may_be_missing(known: Certain, who: int, post: Post, before: Event, after: Event) -> bool:

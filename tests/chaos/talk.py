@@ -147,6 +147,8 @@ class Line:
     async def _exchange(self, worker: int, request: bytes) -> tuple[str, str]:
         """Send a request and read its answer: the status and the body."""
         idle = self._idle[worker]
+        while idle and idle[-1][1].transport.is_closing():
+            idle.pop()
         reader, writer = (
             idle.pop() if idle else await asyncio.open_connection("127.0.0.1", self.doors[worker].port)
         )
