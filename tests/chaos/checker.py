@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from tests.chaos.certain import Certain
 from tests.chaos.history import History
-from tests.chaos.rules_sight import no_ghosts, nothing_leaks, own_writes_are_read
+from tests.chaos.rules_sight import no_ghosts, nothing_leaks, own_writes_are_read, removals_are_told
 from tests.chaos.rules_state import (
     answered_is_kept,
     counters_are_true,
@@ -26,6 +26,7 @@ RULES: tuple[Callable[[Certain], Iterable[Violation]], ...] = (
     nothing_is_out_of_order,
     lists_add_up,
     no_ghosts,
+    removals_are_told,
     nothing_leaks,
     own_writes_are_read,
     counters_are_true,

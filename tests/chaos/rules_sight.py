@@ -1,13 +1,17 @@
 """I5 to I7: no ghosts, nothing that is hidden, and everybody's own writes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from tests.chaos.certain import Certain
+from tests.chaos.certain import Certain, Post
 from tests.chaos.history import HOME, OK, Event, Operation, author_of
 from tests.chaos.violation import Violation
 
 # Seconds after an answer in which the old may still be shown.
 GRACE = 1.0
+# The promise is a second as well; a machine that is busy with 200 clients gets more before it is called a fault.
+PROMPT = 3.0
+# Seconds after a fault in which the servers may still be catching up.
+RECOVERY = 10.0
 # An event that came so long (seconds) after the way to the client was clear again did not wait under way.
 SETTLED = 2.0
 
@@ -33,6 +37,51 @@ def no_ghosts(known: Certain) -> Iterator[Violation]:
                 if post is not None and post.delete_begun is not None:
                     what = f"{token} was removed from client {who}'s {timeline} stream and came back"
                     yield Violation("I5", what, who, one.at, token)
+
+
+def removals_are_told(known: Certain) -> Iterator[Violation]:
+    """I5 as well: in calm times whoever holds a post is soon told that it was deleted."""
+    deleted = {post.id: post for post in known.posts.values() if post.deleted is not None}
+    for (who, timeline), records in known.history.streams().items():
+        # Since when which posts were held by this connection, and when this last ended for each.
+        held: dict[str, float] = {}
+        for record in records:
+            if isinstance(record, Event):
+                if record.kind == "added" and record.entry:
+                    held[record.entry.post] = record.at
+                elif record.kind == "removed":
+                    yield from _too_late(known, who, timeline, {record.post}, held, deleted, record)
+                    held.pop(record.post, None)
+                elif record.kind == "reset":
+                    yield from _too_late(known, who, timeline, set(held), held, deleted, record)
+                    held.clear()
+            elif isinstance(record, Operation):
+                held = {entry.post: record.end for entry in record.entries}
+            else:
+                # What a connection that ended did not tell is told by the next.
+                held.clear()
+
+
+def _too_late(
+    known: Certain,
+    who: int,
+    timeline: str,
+    posts: Iterable[str],
+    held: Mapping[str, float],
+    deleted: Mapping[str, Post],
+    event: Event,
+) -> Iterator[Violation]:
+    for id in posts:
+        post = deleted.get(id)
+        if post is None or post.deleted is None or id not in held or held[id] > post.deleted:
+            continue
+        late = event.at - post.deleted
+        calm = not any(
+            fault.begin <= event.at and post.deleted - RECOVERY <= fault.end for fault in known.history.faults
+        )
+        if late > PROMPT and calm and not known.history.impaired(who, event.worker, post.deleted, event.at):
+            what = f"client {who}'s {timeline} stream told {late:.2f} s late that {post.token} was deleted"
+            yield Violation("I5", what, who, event.at, post.token)
 
 
 def _waited(known: Certain, event: Event) -> bool:

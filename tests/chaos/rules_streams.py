@@ -126,6 +126,10 @@ def nothing_is_out_of_order(known: Certain) -> Iterator[Violation]:
     for (who, timeline), segments in _segments(known).items():
         for segment in segments:
             yield from _order(known, who, timeline, segment)
+    for record in known.history.records:
+        if isinstance(record, Connection) and "INVALID_CURSOR" in record.note:
+            what = f"client {record.who}'s {record.timeline} cursor {record.after} was refused"
+            yield Violation("I3", what, record.who, record.at)
 
 
 def _order(known: Certain, who: int, timeline: str, segment: Segment) -> Iterator[Violation]:

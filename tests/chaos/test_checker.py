@@ -219,6 +219,19 @@ def revived_at_once(story: Story) -> None:
     story.hears(BADR, HOME, "added", entry=entry)
 
 
+def late_removal(story: Story) -> None:
+    story.now += 10
+    entry = story.posts_one(300)
+    story.does(AMAL, "delete", token=entry.token)
+    story.now += 4
+    story.hears(BADR, HOME, "removed", entry_id=entry.id, post=entry.post)
+
+
+def refused_cursor(story: Story) -> None:
+    refused = Connection(story.now, BADR, HOME, 1, up=False, note="Broken INVALID_CURSOR")
+    story.history.add(refused)
+
+
 def wrong_counter(story: Story) -> None:
     story.history.final.miscounts.append(Miscount("likes of p5", 2, 1))
 
@@ -277,6 +290,8 @@ PLANTED: list[tuple[Callable[[Story], None], str]] = [
     (doubled_on_a_page, "I2"),
     (reordered_posts, "I3"),
     (stale_list, "I4"),
+    (refused_cursor, "I3"),
+    (late_removal, "I5"),
     (revived_post, "I5"),
     (revived_on_a_page, "I5"),
     (revived_at_once, "I5"),
