@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -89,7 +90,7 @@ class Worker:
 
     def __init__(self, number: int, log: Path) -> None:
         self.number = number
-        self._log = log
+        self.log = log
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
         self.port: int = self._listening.getsockname()[1]
         self.door = Proxy(self.port)
@@ -115,7 +116,7 @@ class Worker:
     def _begin(self) -> None:
         read, self._lifeline = os.pipe()
         descriptors = (self._listening.fileno(), read)
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "app.worker", *map(str, descriptors)],
                 env=self._environment,
@@ -256,6 +257,12 @@ class Backend:
             )
         finally:
             await connection.close()
+
+    def errors(self) -> Iterator[str]:
+        """What workers logged as errors."""
+        for worker in self.workers:
+            with worker.log.open(errors="replace") as log:
+                yield from (line.strip() for line in log if '"level":"error"' in line.replace(" ", ""))
 
     async def stop_postgres(self) -> None:
         """What `pg_ctl -m immediate stop` does: it ends at once, and replays its log at the next start."""

@@ -109,6 +109,8 @@ class Campaign:
             await ending.gauges(backend, self.history.final, before)
             starts = sum(worker.starts for worker in backend.workers) - WORKERS
             _say(f"workers were started again {starts} times")
+            for line in list(backend.errors())[:3]:
+                _say(f"a worker logged: {line[:1500]}")
         return self._judged()
 
     def _stage(self, backend: Backend, accounts: Sequence[int]) -> Stage:

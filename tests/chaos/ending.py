@@ -135,9 +135,9 @@ def metric(page: str, name: str) -> float:
     return float(found[1]) if found else -1.0
 
 
-# What a worker may have more of than before the first client came: idle connections to PostgreSQL, Valkey and the
-# clients' HTTP lie in its files; Python keeps memory it has once had.
-MORE_FILES, MORE_MEMORY = 40, 150e6
+# What a worker may have more of than before the first client came: tasks for what it does now and then, files for
+# connections that wait, memory since Python keeps what it once had.
+MORE_TASKS, MORE_FILES, MORE_MEMORY = 10, 40, 150e6
 
 
 async def gauges(backend: Backend, final: Final, before: Mapping[int, str]) -> None:
@@ -152,6 +152,7 @@ async def gauges(backend: Backend, final: Final, before: Mapping[int, str]) -> N
             found[f"open sockets {at}"] = (metric(page, "maydan_websockets"), 0)
             found[f"running subscriptions {at}"] = (metric(page, "maydan_live_streams"), 0)
             for what, name, more in (
+                ("tasks", "maydan_tasks", MORE_TASKS),
                 ("open files", "process_open_fds", MORE_FILES),
                 ("bytes of memory", "process_resident_memory_bytes", MORE_MEMORY),
             ):

@@ -5,6 +5,8 @@ it stands in the text, is the idempotency key, and is looked for in every byte t
 """
 
 import re
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -201,6 +203,9 @@ class History:
     # Clients had come by `began`, and stopped doing things at `ended`.
     began: float = 0.0
     ended: float = 0.0
+    # Impairments by worker and client, as long as there are so many.
+    _spans: dict[tuple[int | None, int | None], list[tuple[float, float]]] = field(default_factory=dict)
+    _spans_of: int = 0
 
     def add(self, record: Record) -> None:
         """Record something."""
@@ -225,13 +230,21 @@ class History:
 
     def impaired(self, who: int, worker: int | None, begin: float, end: float) -> bool:
         """Whether something sent to the client from this worker may have waited under way; None: by their own doing."""
-        return any(
-            one.begin <= end
-            and begin <= one.end
-            and one.worker in (None, worker)
-            and one.client in (None, who)
-            for one in self.impairments
-        )
+        if self._spans_of != len(self.impairments):
+            self._spans_of, self._spans = len(self.impairments), defaultdict(list)
+            for one in sorted(self.impairments, key=lambda one: one.begin):
+                spans = self._spans[one.worker, one.client]
+                # Joined where they overlap, so that only one has to be looked at.
+                if spans and one.begin <= spans[-1][1]:
+                    spans[-1] = spans[-1][0], max(spans[-1][1], one.end)
+                else:
+                    spans.append((one.begin, one.end))
+        for key in {(None, None), (worker, None), (None, who)}:
+            spans = self._spans.get(key, [])
+            last = bisect_right(spans, (end, float("inf"))) - 1
+            if last >= 0 and spans[last][1] >= begin:
+                return True
+        return False
 
     def around(self, who: int, at: float, many: int = 10) -> list[str]:
         """A client's history about a moment, as lines: so many records before and after."""

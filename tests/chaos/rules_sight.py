@@ -22,8 +22,9 @@ def no_ghosts(known: Certain) -> Iterator[Violation]:
     for record in history.records:
         if not isinstance(record, (Operation, Event)) or not record.tokens:
             continue
-        if isinstance(record, Operation) or not _waited(known, record):
-            yield from _ghosts(known, record, record.at)
+        ghosts = list(_ghosts(known, record, record.at))
+        if ghosts and (isinstance(record, Operation) or not _waited(known, record)):
+            yield from ghosts
     for (who, timeline), records in history.streams().items():
         gone: dict[str, Event] = {}
         for one in records:
@@ -122,14 +123,14 @@ def nothing_leaks(known: Certain) -> Iterator[Violation]:
     for record in history.records:
         if not isinstance(record, (Operation, Event)) or not record.tokens:
             continue
-        if isinstance(record, Event) and _waited(known, record):
-            continue
         grace = GRACE if isinstance(record, Event) else 0.0
         hidden = {}
         for author in {author_of(token) for token in record.tokens} - {record.who}:
             since = known.blocked_since(record.who, author, record.at)
             if since is not None and record.at - since > grace:
                 hidden[author] = record.at - since
+        if hidden and isinstance(record, Event) and _waited(known, record):
+            continue
         for token in sorted(token for token in record.tokens if author_of(token) in hidden):
             late = f"{hidden[author_of(token)]:.2f} s after a block was answered"
             what = f"client {record.who} was sent {token} {late}"
