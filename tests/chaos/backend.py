@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -259,10 +260,14 @@ class Backend:
             await connection.close()
 
     def errors(self) -> Iterator[str]:
-        """What workers logged as errors."""
+        """What workers logged as errors: the event, and the end of the exception."""
         for worker in self.workers:
             with worker.log.open(errors="replace") as log:
-                yield from (line.strip() for line in log if '"level":"error"' in line.replace(" ", ""))
+                for line in log:
+                    with contextlib.suppress(ValueError, TypeError):
+                        found = json.loads(line)
+                        if found["level"] == "error":
+                            yield f"{found['event']} … {found.get('exception', '')[-700:]}"
 
     async def stop_postgres(self) -> None:
         """What `pg_ctl -m immediate stop` does: it ends at once, and replays its log at the next start."""

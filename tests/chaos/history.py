@@ -203,6 +203,8 @@ class History:
     # Clients had come by `began`, and stopped doing things at `ended`.
     began: float = 0.0
     ended: float = 0.0
+    # How late (seconds) this process itself came to do something, and when: it says how busy the machine was.
+    lags: list[tuple[float, float]] = field(default_factory=list)
     # Impairments by worker and client, as long as there are so many.
     _spans: dict[tuple[int | None, int | None], list[tuple[float, float]]] = field(default_factory=dict)
     _spans_of: int = 0

@@ -4,14 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from tests.chaos.certain import Certain, Post
 from tests.chaos.history import HOME, OK, Event, Operation, author_of
+from tests.chaos.rules_state import RECOVERY, busier
 from tests.chaos.violation import Violation
 
 # Seconds after an answer in which the old may still be shown.
 GRACE = 1.0
 # The promise is a second as well; a machine that is busy with 200 clients gets more before it is called a fault.
 PROMPT = 3.0
-# Seconds after a fault in which the servers may still be catching up.
-RECOVERY = 10.0
 # An event that came so long (seconds) after the way to the client was clear again did not wait under way.
 SETTLED = 2.0
 
@@ -80,7 +79,11 @@ def _too_late(
         calm = not any(
             fault.begin <= event.at and post.deleted - RECOVERY <= fault.end for fault in known.history.faults
         )
-        if late > PROMPT and calm and not known.history.impaired(who, event.worker, post.deleted, event.at):
+        if (
+            late > PROMPT * busier(known.history)
+            and calm
+            and not known.history.impaired(who, event.worker, post.deleted, event.at)
+        ):
             what = f"client {who}'s {timeline} stream told {late:.2f} s late that {post.token} was deleted"
             yield Violation("I5", what, who, event.at, post.token)
 

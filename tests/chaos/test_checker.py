@@ -321,6 +321,13 @@ def test_a_planted_fault_is_found(plant: Callable[[Story], None], invariant: str
     assert all(told(history, violation) for violation in violations)
 
 
+def test_a_machine_that_became_busy_is_no_slow_recovery() -> None:
+    story = healthy()
+    slow_recovery(story)
+    story.history.lags = [(10.0, 0.01), (LAST_FAULT + 20, 0.3)]
+    assert "I12" not in found_in(story.ends())
+
+
 def test_what_waited_under_way_is_no_leak() -> None:
     story = healthy()
     leaked_event(story)
