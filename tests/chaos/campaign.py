@@ -197,7 +197,8 @@ class Campaign:
         held_up = sum(one.end - one.begin for one in history.impairments if one.client is None)
         lag = percentile((lag for _, lag in history.lags), 0.9)
         _say(
-            f"for {held_up:.1f} s in all nothing can be said about when it was sent; we were {lag:.3f} s late (90 of 100)"
+            f"for {held_up:.1f} s in all nothing can be said about when it was sent; "
+            f"we were {lag:.3f} s late ourselves (90 of 100)"
         )
         notes = Counter(one.note for one in history.operations() if one.note)
         _say(f"answers other than done: {dict(notes.most_common(12))}")

@@ -42,21 +42,23 @@ def no_ghosts(known: Certain) -> Iterator[Violation]:
 def removals_are_told(known: Certain) -> Iterator[Violation]:
     """I5 as well: in calm times whoever holds a post is soon told that it was deleted."""
     deleted = {post.id: post for post in known.posts.values() if post.deleted is not None}
-    for (who, timeline), records in known.history.streams().items():
-        # Since when which posts were held by this connection, and when this last ended for each.
-        held: dict[str, float] = {}
+    for (_, timeline), records in known.history.streams().items():
+        # By entry: its post, and since when this connection's list has had it.
+        held: dict[str, tuple[str, float]] = {}
         for record in records:
             if isinstance(record, Event):
                 if record.kind == "added" and record.entry:
-                    held[record.entry.post] = record.at
+                    held[record.entry.id] = record.entry.post, record.at
                 elif record.kind == "removed":
-                    yield from _too_late(known, who, timeline, {record.post}, held, deleted, record)
-                    held.pop(record.post, None)
+                    gone = {
+                        id for id, (post, _) in held.items() if id == record.entry_id or post == record.post
+                    }
+                    yield from _too_late(known, timeline, [held.pop(id) for id in gone], deleted, record)
                 elif record.kind == "reset":
-                    yield from _too_late(known, who, timeline, set(held), held, deleted, record)
+                    yield from _too_late(known, timeline, held.values(), deleted, record)
                     held.clear()
             elif isinstance(record, Operation):
-                held = {entry.post: record.end for entry in record.entries}
+                held = {entry.id: (entry.post, record.end) for entry in record.entries}
             else:
                 # What a connection that ended did not tell is told by the next.
                 held.clear()
@@ -64,26 +66,23 @@ def removals_are_told(known: Certain) -> Iterator[Violation]:
 
 def _too_late(
     known: Certain,
-    who: int,
     timeline: str,
-    posts: Iterable[str],
-    held: Mapping[str, float],
+    held: Iterable[tuple[str, float]],
     deleted: Mapping[str, Post],
     event: Event,
 ) -> Iterator[Violation]:
-    for id in posts:
+    who = event.who
+    for id, since in held:
         post = deleted.get(id)
-        if post is None or post.deleted is None or id not in held or held[id] > post.deleted:
+        if post is None or post.deleted is None or since > post.deleted:
             continue
         late = event.at - post.deleted
         calm = not any(
             fault.begin <= event.at and post.deleted - RECOVERY <= fault.end for fault in known.history.faults
         )
-        if (
-            late > PROMPT * busier(known.history)
-            and calm
-            and not known.history.impaired(who, event.worker, post.deleted, event.at)
-        ):
+        if late <= PROMPT * busier(known.history) or not calm:
+            continue
+        if not known.history.impaired(who, event.worker, post.deleted, event.at):
             what = f"client {who}'s {timeline} stream told {late:.2f} s late that {post.token} was deleted"
             yield Violation("I5", what, who, event.at, post.token)
 
