@@ -233,31 +233,36 @@ class Backend:
                 worker.look()
             await asyncio.sleep(LOOK_EVERY)
 
+    async def insist(self, statement: str, *values: object) -> object:
+        """Run a statement of our own, again when PostgreSQL dies under it; its first value."""
+        deadline = time.monotonic() + 30
+        while True:
+            connection = await self.connect()
+            try:
+                return await connection.fetchval(statement, *values)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.1)
+            finally:
+                connection.terminate()
+
     async def leading(self) -> Worker:
         """The worker that numbers the log, whose process id is in the lease's holder. The first if none does."""
-        connection = await self.connect()
-        try:
-            holder = str(await connection.fetchval("SELECT holder FROM sequencers LIMIT 1"))
-        finally:
-            await connection.close()
+        holder = str(await self.insist("SELECT holder FROM sequencers LIMIT 1"))
         pid = holder.partition("-")[0]
         return next((worker for worker in self.workers if str(worker.pid) == pid), self.workers[0])
 
     async def shift_clock(self, seconds: float) -> None:
         """Let ids be drawn, and the lease be renewed last, as if the database's clock had jumped."""
-        connection = await self.connect()
-        try:
-            await connection.execute(
-                "CREATE OR REPLACE FUNCTION new_id() RETURNS bigint LANGUAGE sql AS $$ SELECT (("
-                f"extract(epoch FROM clock_timestamp() + interval '{seconds:.6f} s') * 1000000)::bigint"
-                " - 1735689600000000) << 11 | (nextval('id_numbers') & 2047) $$"
-            )
-            await connection.execute(
-                "UPDATE sequencers SET beat_at = beat_at - make_interval(secs => $1) WHERE holder <> ''",
-                seconds,
-            )
-        finally:
-            await connection.close()
+        await self.insist(
+            "CREATE OR REPLACE FUNCTION new_id() RETURNS bigint LANGUAGE sql AS $$ SELECT (("
+            f"extract(epoch FROM clock_timestamp() + interval '{seconds:.6f} s') * 1000000)::bigint"
+            " - 1735689600000000) << 11 | (nextval('id_numbers') & 2047) $$"
+        )
+        await self.insist(
+            "UPDATE sequencers SET beat_at = beat_at - make_interval(secs => $1) WHERE holder <> ''", seconds
+        )
 
     def errors(self) -> Iterator[str]:
         """What workers logged as errors: the event, and the end of the exception."""

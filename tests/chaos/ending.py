@@ -164,8 +164,12 @@ async def gauges(backend: Backend, final: Final, before: Mapping[int, str]) -> N
                 "SELECT count(*), count(*) FILTER (WHERE state LIKE 'idle in%') FROM pg_stat_activity"
                 " WHERE application_name = 'maydan'"
             ) or (0, 0)
+            waiting = await connection.fetchval(
+                "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM fanouts)"
+            )
         finally:
             await connection.close()
+        found["rows that wait to be numbered"] = (waiting, 0)
         found["connections to PostgreSQL"] = (many, most)
         found["transactions left open"] = (stuck, 0)
         if all(0 <= value <= most for value, most in found.values()) or time.monotonic() > deadline:

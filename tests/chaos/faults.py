@@ -177,14 +177,10 @@ async def _postgres_killed(scene: Scene) -> None:
 @fault("PostgreSQL's backends terminated")
 async def _backends_terminated(scene: Scene) -> None:
     for _ in range(3):
-        connection = await scene.backend.connect()
-        try:
-            await connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE usename = 'maydan' AND pid <> pg_backend_pid()"
-            )
-        finally:
-            await connection.close()
+        await scene.backend.insist(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE usename = 'maydan' AND pid <> pg_backend_pid()"
+        )
         await asyncio.sleep(scene.chance.uniform(0.2, 1.5))
 
 
