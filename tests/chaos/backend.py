@@ -5,12 +5,12 @@ import base64
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -264,15 +264,19 @@ class Backend:
             "UPDATE sequencers SET beat_at = beat_at - make_interval(secs => $1) WHERE holder <> ''", seconds
         )
 
-    def errors(self) -> Iterator[str]:
-        """What workers logged as errors: the event, and the end of the exception."""
+    def errors(self) -> list[str]:
+        """What workers logged as errors: the event and the exception, each kind once, with how often it was logged."""
+        found: dict[str, list[str]] = {}
         for worker in self.workers:
             with worker.log.open(errors="replace") as log:
                 for line in log:
                     with contextlib.suppress(ValueError, TypeError):
-                        found = json.loads(line)
-                        if found["level"] == "error":
-                            yield f"{found['event']} … {found.get('exception', '')[-700:]}"
+                        entry = json.loads(line)
+                        if entry["level"] == "error":
+                            trace = entry.get("exception", "").strip().splitlines()
+                            kind = re.sub(r"0x[0-9a-f]+|\d+", "…", f"{entry['event']}: {trace[-1:]}")
+                            found.setdefault(kind, []).append(f"{entry['event']}: {' | '.join(trace[-7:])}")
+        return [f"{texts[0]} ({len(texts)} times)" for texts in found.values()]
 
     async def stop_postgres(self) -> None:
         """What `pg_ctl -m immediate stop` does: it ends at once, and replays its log at the next start."""

@@ -109,7 +109,7 @@ class Campaign:
             await ending.gauges(backend, self.history.final, before)
             starts = sum(worker.starts for worker in backend.workers) - WORKERS
             _say(f"workers were started again {starts} times")
-            for line in list(backend.errors())[:3]:
+            for line in backend.errors():
                 _say(f"a worker logged: {line}")
         return self._judged()
 
