@@ -40,7 +40,7 @@ WRITERS = 4
 # Everybody follows so many of the clients at first.
 FOLLOWED = 10
 # Operations a second, of all clients together.
-RATE = 50.0
+RATE = 60.0
 # Every so many clients, one watches the public timeline.
 PUBLIC_EVERY = 20
 # Seconds before the first fault, and after the last: of these RECOVERY are for recovering, the others are measured.
@@ -154,7 +154,7 @@ class Campaign:
             await faults.happens(name, scene)
             due = begun + left * (nth + 1) / len(self._plan)
             await asyncio.sleep(max(due - time.monotonic(), 0.5) if nth + 1 < len(self._plan) else 0)
-        await asyncio.sleep(TAIL)
+        await asyncio.sleep(max(TAIL, self.history.began + self._duration - time.monotonic()))
         stage.playing = False
         self.history.ended = time.monotonic()
         await asyncio.wait(playing, timeout=ending.PATIENCE)
