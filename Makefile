@@ -13,6 +13,9 @@ JOBS ?= auto
 ARGS ?=
 CASES ?= 100000
 SEED ?=
+# Of `make chaos`: seconds, and which faults: some, all, pairs, or names of them.
+DURATION ?= 60
+FAULTS ?= some
 PEERS := bench/peers/node_modules/.package-lock.json
 # The clients that tests run, and Node, live beside the server: their requirements may contradict its own.
 CLIENTS := .venv-clients
@@ -22,7 +25,7 @@ CLIENTS_NODE := tests/clients/node_modules/.package-lock.json
 DEMO ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser test-clients campaign-execution check fmt schema sql-schema bench bench-peers bench-check bench-hostile bench-live bench-sql lock clean
+.PHONY: help run test test-browser test-clients campaign-execution chaos check fmt schema sql-schema bench bench-peers bench-check bench-hostile bench-live bench-sql lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -62,6 +65,9 @@ sql-schema: $(RUNTIME) ## Write sql/schema.sql from the migrations.
 
 campaign-execution: $(DEV) ## Compare the executor with graphql-core on CASES random operations, from SEED on.
 	@exec $(BIN)/python -m tests.execution.campaign --cases $(CASES) $(if $(SEED),--seed $(SEED))
+
+chaos: $(DEV) ## Let 200 clients use real servers while things break, for DURATION seconds from SEED on; check what they saw.
+	@exec $(BIN)/python -m tests.chaos.campaign --duration $(DURATION) --faults "$(FAULTS)" $(if $(SEED),--seed $(SEED))
 
 bench: $(DEV) ## Measure operations beside stock Strawberry and the same work by hand.
 	@exec $(BIN)/python -m bench $(ARGS)

@@ -1,5 +1,6 @@
 """For operators and load balancers: is it alive, is it ready, what are its numbers."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
@@ -50,5 +51,6 @@ async def _database(parts: Parts) -> str:
 
 async def metrics_page(_: Request) -> Response:
     """/metrics, for Prometheus."""
+    metrics.TASKS.set(len(asyncio.all_tasks()))
     body, content_type = metrics.render()
     return Response(body, headers={"content-type": content_type})

@@ -32,6 +32,11 @@ EVENT_STREAMS = Gauge(
     "maydan_event_streams", "Open answers by server-sent events.", multiprocess_mode="livesum"
 )
 STREAMS = Gauge("maydan_live_streams", "Running subscriptions.", multiprocess_mode="livesum")
+TASKS = Gauge(
+    "maydan_tasks",
+    "Running tasks of a worker when it was last asked for its numbers.",
+    multiprocess_mode="livesum",
+)
 BUS_UP = Gauge("maydan_bus_up", "Whether Valkey answers, 1 or 0.", multiprocess_mode="livemin")
 LOG_SEEN = Gauge(
     "maydan_log_seen", "The number of the newest event read from the log.", multiprocess_mode="livemax"

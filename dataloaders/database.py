@@ -52,6 +52,7 @@ _GONE = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that broke under a statement may say that another one is under way
     # Too busy for it just now: trying again may succeed as well.
     asyncpg.QueryCanceledError,
     asyncpg.LockNotAvailableError,
