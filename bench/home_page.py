@@ -52,6 +52,9 @@ class NoBus:
     def listen(self, watcher: object) -> Any:
         raise NotImplementedError
 
+    def is_reset(self, watcher: object, after: int) -> bool:
+        return False
+
     def recent(self, reader: object, after: int, up_to: int, limit: int) -> None: ...
 
     @property

@@ -54,6 +54,11 @@ async def count_public(db: Statements, after: int, up_to: int, limit: int) -> in
     return (await db.one(NumberRow, LOG["count_public"], PART, after, up_to, limit)).number
 
 
+async def ties_in_log(db: Statements, user_id: int, after: int, up_to: int, *, block: bool) -> bool:
+    """Whether the account's ties changed; with `block`, whether a block did."""
+    return await db.maybe(NumberRow, LOG["ties_in_log"], PART, user_id, after, up_to, block) is not None
+
+
 async def sessions_revoked_lately(db: Statements, seconds: float) -> list[int]:
     """Sessions revoked in the last seconds."""
     return [row.id for row in await db.many(IdRow, SESSIONS["sessions_revoked_lately"], seconds)]

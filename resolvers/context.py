@@ -72,6 +72,9 @@ class Bus(Protocol):
     def recent(self, reader: Reader, after: int, up_to: int, limit: int) -> list[LogRow] | None:
         """The reader's next events up to a number, from memory; None when they are not there any more."""
 
+    def is_reset(self, watcher: Watcher, after: int) -> bool:
+        """Whether a newer event, of those in memory, changes more of the timeline than events can tell."""
+
     def position(self) -> HeadRow | None:
         """How far the log was read here a moment ago; None when that cannot be told."""
 

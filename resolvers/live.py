@@ -23,6 +23,7 @@ from dataloaders.log import (
     log_head,
     log_of_owners,
     public_log,
+    ties_in_log,
 )
 from dataloaders.rows import HeadRow, LogRow, PostKey
 from resolvers.context import Context
@@ -160,14 +161,17 @@ class Timeline:
         first = not self._began and not self._goes_on
         if not self._began and not await self._begin():
             yield await self._reset()
-        counted = False
+        proved = False
         while True:
             epoch, seen = bus.head
-            if not counted and seen - self.sent > MOST_REPLAYED:
-                counted = True
-                if await self._patiently(partial(self._are_too_many, seen)):
+            if epoch == self.epoch and self.sent < seen:
+                # Before anything is sent: a replay is whole or there is none, and who was unfollowed is not in it.
+                if bus.is_reset(self, self.sent) or not (
+                    proved or await self._patiently(partial(self._is_provable, seen))
+                ):
                     yield await self._start_over()
                     continue
+                proved = True
             if epoch != self.epoch and not await self._is_ahead():
                 yield await self._start_over()
             elif self.sent < seen:
@@ -262,17 +266,23 @@ class Timeline:
         self.told_reset = time.monotonic()
         return Replay([(self.sent, Reset(self.cursor(self.sent)))], self.sent)
 
-    async def _are_too_many(self, up_to: int) -> bool:
-        """Whether more was missed than is replayed. Counted before: a replay is whole or there is none."""
+    async def _is_provable(self, up_to: int) -> bool:
+        """Whether all that was missed can be replayed: not too many events, and none that events cannot tell."""
         rows = self._ctx.services.bus.recent(self, self.sent, up_to, MOST_REPLAYED + 1)
         if rows is not None:
-            return len(rows) > MOST_REPLAYED
+            return len(rows) <= MOST_REPLAYED
         async with self._ctx.db.turn() as db:
+            if self.viewer_id is not None and await ties_in_log(
+                db, self.viewer_id, self.sent, up_to, block=self.kind == PUBLIC
+            ):
+                return False
+            if up_to - self.sent <= MOST_REPLAYED:
+                return True
             if self.home is None:
                 found = await count_public(db, self.sent, up_to, MOST_REPLAYED + 1)
             else:
                 found = await count_of_owners(db, self.home.actors, self.sent, up_to, MOST_REPLAYED + 1)
-        return found > MOST_REPLAYED
+        return found <= MOST_REPLAYED
 
     async def _missed(self, up_to: int) -> list[LogRow] | None:
         """The next events of this timeline; None when some were dropped, or there are too many."""

@@ -36,6 +36,12 @@ SELECT count(*) AS number FROM (
     SELECT FROM log WHERE part = $1 AND public AND number > $2 AND number <= $3 LIMIT $4
 ) AS found;
 
+-- name: ties_in_log :maybe
+-- Whether the ties of $2 changed above $3 and up to $4; with $5, whether a block did.
+SELECT number FROM log
+WHERE part = $1 AND owner_id = $2 AND kind = 'ties_changed' AND (NOT $5 OR (data->>'block')::boolean)
+  AND number > $3 AND number <= $4 LIMIT 1;
+
 -- name: public_log :many
 -- What is public above $3 and up to $4, whoever it is of, and what changes the ties of $2.
 SELECT number, owner_id, kind, public, data FROM (

@@ -112,6 +112,10 @@ class LiveHub:
         """The reader's next events up to a number, from memory; None when they are not there any more."""
         return self._recent.after(reader, after, up_to, limit)
 
+    def is_reset(self, watcher: Watcher, after: int) -> bool:
+        """Whether a newer event, of those in memory, changes more of the timeline than events can tell."""
+        return self._recent.is_reset(watcher, after)
+
     def revoke(self, session_id: int) -> None:
         """Refuse the session's access tokens here from now on, and tell whoever keeps its sockets."""
         self._revoked[session_id] = time.monotonic() + self._token_seconds

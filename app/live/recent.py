@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from dataloaders.rows import LogRow
 from resolvers.events import TIES_CHANGED
+from resolvers.feeds import resets
 
 if TYPE_CHECKING:
-    from resolvers.context import Reader
+    from resolvers.context import Reader, Watcher
 
 # Events that are kept, about a kilobyte each: ten minutes of a square with 17 posts a second.
 KEPT = 10_000
@@ -59,6 +60,11 @@ class RecentEvents:
         some = [found for rows in lists if (found := _above(rows, number, limit))]
         rows = some[0] if len(some) == 1 else merge(*some, key=lambda row: row.number)
         return [row for row in islice(rows, limit) if row.number <= up_to]
+
+    def is_reset(self, watcher: "Watcher", number: int) -> bool:
+        """Whether an event above a number, of those kept, changes more of the timeline than events can tell."""
+        own = self._by_owner.get(watcher.viewer_id, ()) if watcher.viewer_id is not None else ()
+        return any(resets(row, watcher.kind, watcher.viewer_id) for row in own if row.number > number)
 
 
 def _above(rows: Iterable[LogRow], number: int, limit: int) -> list[LogRow]:

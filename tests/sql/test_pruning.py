@@ -35,6 +35,7 @@ CALLS: dict[str, dict[int, str]] = {
     "public_log": {3: "0"},
     "count_of_owners": {3: "0"},
     "count_public": {2: "0"},
+    "ties_in_log": {3: "0"},
 }
 # Parameters that must be posts of the first two accounts, by number, for the plan to come to all of its tables.
 POSTS_OF_BOTH = {"posts_by_keys": 2}
