@@ -91,6 +91,19 @@ def sign_out(handle: Annotated[str, typer.Argument(help="Whom to sign out: the a
     typer.echo(f"{sessions} of {handle} ended")
 
 
+@cli.command("new-epoch")
+def new_epoch() -> None:
+    """After putting back a copy of the data folder: apps that hold a liveCursor from before fetch their timelines again.
+
+    A restored dump and a promoted standby are noticed by themselves.
+    """
+    from app import operator
+
+    with _database(migrated=False) as (_, dsn):
+        epoch = _run(operator.new_epoch(dsn))
+    typer.echo(f"the log goes on in epoch {epoch}")
+
+
 @cli.command()
 def schema() -> None:
     """Print the GraphQL schema (SDL)."""

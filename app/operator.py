@@ -1,6 +1,7 @@
-"""What whoever runs the server does to accounts, from the command line."""
+"""What whoever runs the server does from the command line."""
 
 from dataloaders.database import Database
+from dataloaders.log import renew_epoch
 from dataloaders.users import user_ids_by_handles
 from resolvers.sessions import end_sessions
 from resolvers.text import fold_handle
@@ -20,3 +21,13 @@ async def sign_out(dsn: str, handle: str) -> int:
         if user_id is None:
             raise LookupError(handle)
         return await end_sessions(session, user_id)
+
+
+async def new_epoch(dsn: str) -> str:
+    """Begin another epoch of the log, and give its name: everybody who watches a timeline fetches it again."""
+    async with (
+        Database.connected(dsn, size=1) as database,
+        database.opened() as session,
+        session.turn() as db,
+    ):
+        return (await renew_epoch(db)).epoch

@@ -2,8 +2,20 @@
 
 from collections.abc import Collection
 
-from dataloaders.database import Statements
-from dataloaders.rows import FanoutRow, HeadRow, IdRow, LogRow, MovedRow, NumberRow, ReposterRow, SentRow
+from dataloaders.database import DatabaseUnavailable, Statements
+from dataloaders.rows import (
+    FanoutRow,
+    FloorRow,
+    HeadRow,
+    IdRow,
+    LeaseRow,
+    LogRow,
+    MovedRow,
+    NumberRow,
+    ReposterRow,
+    RoomRow,
+    SentRow,
+)
 from sql import load
 
 LOG = load("log")
@@ -19,10 +31,9 @@ async def log_head(db: Statements) -> HeadRow:
     return await db.one(HeadRow, LOG["log_head"], PART)
 
 
-async def log_floor(db: Statements) -> int | None:
-    """The number of the oldest event that is still there, None when the log is empty."""
-    row = await db.maybe(NumberRow, LOG["log_floor"], PART)
-    return None if row is None else row.number
+async def log_floor(db: Statements) -> int:
+    """All numbers up to this one were dropped. Read after rows above n, a floor of n or less says they were all."""
+    return (await db.one(NumberRow, LOG["log_floor"], PART)).number
 
 
 async def log_after(db: Statements, number: int, limit: int) -> list[LogRow]:
@@ -64,9 +75,22 @@ async def sessions_revoked_lately(db: Statements, seconds: float) -> list[int]:
     return [row.id for row in await db.many(IdRow, SESSIONS["sessions_revoked_lately"], seconds)]
 
 
-async def take_lease(db: Statements, holder: str, patience: float) -> bool:
-    """Whether this holder numbers the log now; another's lease is taken after `patience` seconds of silence."""
-    return await db.maybe(NumberRow, LOG["take_lease"], PART, holder, patience) is not None
+async def take_lease(db: Statements, holder: str, patience: float) -> LeaseRow | None:
+    """The lease, when this holder numbers the log now; another's is taken after `patience` seconds of silence.
+
+    On another server, or another timeline of it, than before the epoch is a new one from then on.
+    """
+    return await db.maybe(LeaseRow, LOG["take_lease"], PART, holder, patience)
+
+
+async def make_room(db: Statements, holder: str, size: int) -> int | None:
+    """Make a partition for `size` numbers more; below which number there is room then. None without the lease."""
+    return (await db.one(RoomRow, LOG["make_log_room"], PART, holder, size)).room
+
+
+async def renew_epoch(db: Statements) -> HeadRow:
+    """Begin another epoch: of what clients have seen nothing can be proved any more."""
+    return await db.one(HeadRow, LOG["renew_epoch"], PART)
 
 
 async def drop_lease(db: Statements, holder: str) -> None:
@@ -89,14 +113,37 @@ async def announce_changes(db: Statements, every: float, limit: int) -> int:
     return (await db.one(SentRow, LOG["announce_changes"], every, limit)).sent
 
 
+class FanoutFailed(Exception):
+    """A step of this job failed; the transaction is to be rolled back, and the job postponed."""
+
+    def __init__(self, job: FanoutRow) -> None:
+        super().__init__(f"fan-out {job.id} of {job.kind}")
+        self.job = job
+
+
+async def postpone_fanout(db: Statements, job: FanoutRow) -> None:
+    """Let others go before a job that failed."""
+    await db.run(LOG["postpone_fanout"], job.author_id, job.id)
+
+
 async def carry_fanout(db: Statements, limit: int) -> bool:
     """Inside a transaction: take the next job one step further, to `limit` reposters. False when there is none.
 
-    A deleted post's reposts are removed on the way; until then the gate hides them.
+    A deleted post's reposts are removed on the way; until then the gate hides them. Raises FanoutFailed.
     """
     job = await db.maybe(FanoutRow, LOG["take_fanout"])
     if job is None:
         return False
+    try:
+        await _carry(db, job, limit)
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:
+        raise FanoutFailed(job) from error
+    return True
+
+
+async def _carry(db: Statements, job: FanoutRow, limit: int) -> None:
     reposters = await db.many(
         ReposterRow, ENTRIES["reposters_after"], job.author_id, job.post_id, job.after_actor, limit
     )
@@ -125,11 +172,12 @@ async def carry_fanout(db: Statements, limit: int) -> bool:
         await db.run(LOG["end_fanout"], job.author_id, job.id)
     else:
         await db.run(LOG["move_fanout"], job.author_id, job.id, reposters[-1].actor_id)
-    return True
 
 
 async def trim(db: Statements, seconds: float, limit: int) -> None:
-    """Drop old events and what else has served its time."""
-    await db.run(LOG["trim_log"], PART, seconds, limit)
+    """Drop events older than `seconds`, and what else has served its time, at most `limit` rows of a kind."""
+    while (await db.one(FloorRow, LOG["drop_old_log"], PART, seconds)).number is not None:
+        pass
+    await db.run(LOG["trim_changed_posts"], PART, seconds, limit)
     await db.run(LOG["trim_changes"])
     await db.run(SESSIONS["trim_throttles"])

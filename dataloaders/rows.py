@@ -331,6 +331,21 @@ class LogRow(NamedTuple):
     data: dict[str, Any]
 
 
+class LeaseRow(NamedTuple):
+    """The number of the newest event, and the number below which there are partitions."""
+
+    number: int
+    room: int
+
+
+class RoomRow(NamedTuple):
+    room: int | None
+
+
+class FloorRow(NamedTuple):
+    number: int | None
+
+
 class MovedRow(NamedTuple):
     number: int
     moved: int

@@ -296,8 +296,8 @@ class Timeline:
             else:
                 rows = await log_of_owners(db, self.home.actors, self.sent, up_to, TOGETHER)
             floor = await log_floor(db)
-        # Only the oldest are dropped: if the next one is there now, all were when they were read.
-        return None if floor is None or floor > self.sent + 1 else rows
+        # The oldest are dropped: if the next one is there now, all were when they were read.
+        return None if floor > self.sent else rows
 
     async def _resolve(self, rows: Sequence[LogRow], up_to: int) -> Replay:
         """What the events mean. All up to the last one is in it, or up to `up_to` when there were not more."""

@@ -1,9 +1,61 @@
 -- The schema that the migrations make, as pg_dump prints it. Written by `make sql-schema`; do not edit.
 
+CREATE FUNCTION public.drop_old_log(of_part smallint, seconds double precision) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO '$user', 'public'
+    SET lock_timeout TO '200ms'
+    AS $$
+DECLARE
+    oldest regclass;
+    past bigint;
+    newest timestamptz;
+BEGIN
+    SELECT c.oid::regclass,
+           substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \(''?([0-9]+)')::bigint
+    INTO oldest, past
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'log'::regclass ORDER BY 2 LIMIT 1;
+    IF oldest IS NULL OR past > (SELECT number FROM sequencers WHERE part = of_part) THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('SELECT max(logged_at) FROM %s', oldest) INTO newest;
+    IF newest > clock_timestamp() - make_interval(secs => seconds) THEN
+        RETURN NULL;
+    END IF;
+    UPDATE sequencers SET floor = past - 1 WHERE part = of_part;
+    EXECUTE format('DROP TABLE %s', oldest);
+    RETURN past - 1;
+END
+$$;
+
 CREATE FUNCTION public.id_at(moment timestamp with time zone) RETURNS bigint
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
     SELECT ((extract(epoch FROM moment) * 1000000)::bigint - 1735689600000000) << 11
+$$;
+
+CREATE FUNCTION public.log_origin() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    SELECT system_identifier || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM pg_control_system()
+$$;
+
+CREATE FUNCTION public.make_log_room(of_part smallint, by_holder text, size bigint) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO '$user', 'public'
+    AS $$
+DECLARE
+    first bigint;
+BEGIN
+    SELECT room INTO first FROM sequencers WHERE part = of_part AND holder = by_holder FOR UPDATE;
+    IF first IS NULL THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('CREATE TABLE log_%s (LIKE log INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)', first);
+    EXECUTE format('ALTER TABLE log ATTACH PARTITION log_%s FOR VALUES FROM (%s) TO (%s)', first, first, first + size);
+    UPDATE sequencers SET room = first + size WHERE part = of_part;
+    RETURN first + size;
+END
 $$;
 
 CREATE FUNCTION public.new_id() RETURNS bigint
@@ -26,6 +78,18 @@ CREATE TABLE public.blocks (
     since_id bigint NOT NULL,
     CONSTRAINT blocks_check CHECK ((blocker_id <> blocked_id))
 );
+
+CREATE TABLE public.changed_posts (
+    owner_id bigint NOT NULL,
+    author_id bigint NOT NULL,
+    post_id bigint NOT NULL,
+    part smallint NOT NULL,
+    number bigint NOT NULL,
+    public boolean NOT NULL,
+    data jsonb NOT NULL,
+    logged_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000');
 
 CREATE TABLE public.changes (
     author_id bigint NOT NULL,
@@ -59,7 +123,9 @@ CREATE TABLE public.fanouts (
     id bigint DEFAULT public.new_id() NOT NULL,
     post_id bigint NOT NULL,
     kind text NOT NULL,
-    after_actor bigint DEFAULT '-1'::integer NOT NULL
+    after_actor bigint DEFAULT '-1'::integer NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    not_before timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL
 );
 
 CREATE TABLE public.followers (
@@ -104,7 +170,8 @@ CREATE TABLE public.log (
     public boolean NOT NULL,
     data jsonb NOT NULL,
     logged_at timestamp with time zone NOT NULL
-);
+)
+PARTITION BY RANGE (number);
 
 CREATE TABLE public.outbox (
     owner_id bigint NOT NULL,
@@ -155,7 +222,10 @@ CREATE TABLE public.sequencers (
     epoch text NOT NULL,
     number bigint NOT NULL,
     holder text NOT NULL,
-    beat_at timestamp with time zone NOT NULL
+    beat_at timestamp with time zone NOT NULL,
+    floor bigint DEFAULT 0 NOT NULL,
+    room bigint DEFAULT 1 NOT NULL,
+    origin text DEFAULT ''::text NOT NULL
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='500');
 
@@ -204,6 +274,9 @@ ALTER TABLE ONLY public.blocked_by
 
 ALTER TABLE ONLY public.blocks
     ADD CONSTRAINT blocks_pkey PRIMARY KEY (blocker_id, blocked_id);
+
+ALTER TABLE ONLY public.changed_posts
+    ADD CONSTRAINT changed_posts_pkey PRIMARY KEY (part, owner_id, author_id, post_id);
 
 ALTER TABLE ONLY public.changes
     ADD CONSTRAINT changes_pkey PRIMARY KEY (author_id, post_id);
@@ -262,6 +335,10 @@ ALTER TABLE ONLY public.trusted_documents
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
+CREATE INDEX changed_posts_by_number ON public.changed_posts USING btree (part, number);
+
+CREATE INDEX changed_posts_by_owner ON public.changed_posts USING btree (part, owner_id, number);
+
 CREATE INDEX changes_pending ON public.changes USING btree (sent_at) WHERE pending;
 
 CREATE INDEX entries_by_time ON public.entries USING btree (id, actor_id) INCLUDE (post_author_id, post_id, reply_to_author_id);
@@ -276,13 +353,17 @@ CREATE INDEX followers_newest ON public.followers USING btree (followee_id, sinc
 
 CREATE INDEX following_newest ON public.following USING btree (follower_id, since_id, followee_id);
 
-CREATE INDEX log_by_owner ON public.log USING btree (part, owner_id, number);
+CREATE INDEX log_by_owner ON ONLY public.log USING btree (part, owner_id, number);
 
-CREATE INDEX log_public ON public.log USING btree (part, number) WHERE public;
+CREATE INDEX log_by_time ON ONLY public.log USING btree (part, logged_at);
+
+CREATE INDEX log_public ON ONLY public.log USING btree (part, number) WHERE public;
 
 CREATE INDEX outbox_order ON public.outbox USING btree (id);
 
 CREATE UNIQUE INDEX posts_idempotency ON public.posts USING btree (author_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+
+CREATE INDEX reposters_newest ON public.reposters USING btree (author_id, post_id, entry_id);
 
 ALTER TABLE ONLY public.credentials
     ADD CONSTRAINT credentials_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;

@@ -16,7 +16,7 @@ from app.live.listeners import Group, Listener, Listeners, Waiting
 from app.live.recent import RecentEvents
 from app.live.sequencer import Sequencer
 from dataloaders.database import Database, DatabaseUnavailable
-from dataloaders.log import log_after, log_head, sessions_revoked_lately
+from dataloaders.log import log_after, log_floor, log_head, sessions_revoked_lately
 from dataloaders.rows import HeadRow, LogRow
 from resolvers.context import Reader, Watcher
 from resolvers.events import SESSION_REVOKED
@@ -177,16 +177,21 @@ class LiveHub:
                     if len(rows) == READ:
                         continue
                     break
-                # Nothing new, or a gap: the log was trimmed or restored under us.
+                # Nothing new, or a gap: counters that moved on, or the log was trimmed or restored under us.
                 head = await log_head(db)
+                floor = await log_floor(db) if rows else 0
                 if doubting and head.epoch == self._epoch:
                     doubting = False
                     continue
-                if head.epoch != self._epoch or head.number < self.seen or rows:
+                if head.epoch != self._epoch or head.number < self.seen or floor > self.seen:
                     log.warning("the log does not go on where it was", seen=self.seen, head=head.number)
                     self._move(head)
                     for listener in list(self.listeners.all):
                         listener.lose()
+                elif rows:
+                    self._hand_out(rows)
+                    if len(rows) == READ:
+                        continue
                 break
         self._looked = started
         metrics.BUS_UP.set(int(self.bus_is_up))

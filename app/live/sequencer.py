@@ -25,6 +25,10 @@ TRIM_EVERY = 30.0
 KEEP = 25 * 3600.0
 BATCH = 1000
 FANOUT_STEP = 500
+# Numbers in one partition of the log: as many as come in this time (seconds) at the rate of the last one, but at least
+# LEAST, which a quiet server keeps beyond a day, and at most MOST, some gigabytes.
+PARTITION = 3600.0
+LEAST, MOST = 10_000, 10_000_000
 
 log = structlog.get_logger("maydan.sequencer")
 
@@ -32,12 +36,23 @@ log = structlog.get_logger("maydan.sequencer")
 class Sequencer:
     """One worker's candidate for numbering the log."""
 
-    def __init__(self, database: Database, holder: str, numbered: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        holder: str,
+        numbered: Callable[[], None],
+        *,
+        change_every: float = CHANGE_EVERY,
+    ) -> None:
         self._database = database
+        self._change_every = change_every
         self._holder = holder
         self._numbered = numbered
         self._wake = asyncio.Event()
         self._leads = False
+        # The newest number, and below which one there are partitions; when the last one was made, and at which number.
+        self._at = self._room = 0
+        self._made: tuple[float, int] | None = None
         self._due = {"beat": 0.0, "changes": 0.0, "fanouts": 0.0, "trim": time.monotonic() + TRIM_EVERY}
 
     @property
@@ -77,10 +92,12 @@ class Sequencer:
         async with self._database.opened() as session:
             if self._is_due("beat", BEAT):
                 async with session.turn() as db:
-                    leads = await events.take_lease(db, self._holder, PATIENCE)
-                if leads and not self._leads:
-                    log.info("sequencer leads", holder=self._holder)
-                self._leads = leads
+                    lease = await events.take_lease(db, self._holder, PATIENCE)
+                if lease is not None:
+                    self._at, self._room = lease
+                    if not self._leads:
+                        log.info("sequencer leads", holder=self._holder)
+                self._leads = lease is not None
             if not self._leads:
                 return
             async with session.turn() as db:
@@ -88,7 +105,7 @@ class Sequencer:
                 while moved and self._leads:
                     moved = await self._number(db)
                 if self._is_due("changes", CHANGE_SWEEP) and await events.announce_changes(
-                    db, CHANGE_EVERY, BATCH
+                    db, self._change_every, BATCH
                 ):
                     self._due["fanouts"] = 0
                     await self._number(db)
@@ -97,22 +114,51 @@ class Sequencer:
                     async with session.turn() as db:
                         await self._number(db)
             if self._is_due("trim", TRIM_EVERY):
-                async with session.turn() as db:
-                    await events.trim(db, KEEP, BATCH * 10)
+                try:
+                    async with session.turn() as db:
+                        await events.trim(db, KEEP, BATCH * 10)
+                except DatabaseUnavailable as error:
+                    # Dropping waits for no reader, or all who come later would wait behind it.
+                    log.info("the log is trimmed later", error=str(error)[:200])
 
     async def _number(self, db: Statements) -> bool:
         """Number one batch; whether there may be more."""
+        if self._room - self._at <= 2 * BATCH and not await self._make_room(db):
+            return False
         moved = await events.number_outbox(db, self._holder, BATCH)
         if moved is None:
             self._leads = False
             return False
+        self._at = moved.number
         if moved.moved:
             self._numbered()
         return moved.moved == BATCH
 
+    async def _make_room(self, db: Statements) -> bool:
+        """Make the next partition of the log; False when the lease was lost."""
+        now = time.monotonic()
+        size = LEAST
+        if self._made is not None:
+            since, number = self._made
+            size = round((self._at - number) / max(now - since, 1.0) * PARTITION)
+        room = await events.make_room(db, self._holder, min(max(size, LEAST), MOST))
+        if room is None:
+            self._leads = False
+            return False
+        self._room, self._made = room, (now, self._at)
+        return True
+
     async def _carry(self, session: Session) -> bool:
-        async with session.transaction() as tx:
-            return await events.carry_fanout(tx, FANOUT_STEP)
+        try:
+            async with session.transaction() as tx:
+                return await events.carry_fanout(tx, FANOUT_STEP)
+        except events.FanoutFailed as error:
+            log.exception(
+                "a fan-out failed and is postponed", author=error.job.author_id, post=error.job.post_id
+            )
+            async with session.turn() as db:
+                await events.postpone_fanout(db, error.job)
+            return True
 
     def _is_due(self, what: str, every: float) -> bool:
         now = time.monotonic()

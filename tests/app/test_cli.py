@@ -35,7 +35,7 @@ def maydan(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]
 
 
 @pytest.mark.parametrize(
-    "command", ["serve", "migrate", "seed", "token", "sign-out", "schema", "dump-schema"]
+    "command", ["serve", "migrate", "seed", "token", "sign-out", "new-epoch", "schema", "dump-schema"]
 )
 def test_every_command_explains_itself(command: str) -> None:
     assert command in maydan("--help").stdout

@@ -27,9 +27,12 @@ CROSSING: dict[str, tuple[frozenset[str], str]] = {
     "entry_at_depth_down": (frozenset({"entries"}), "where such a walk ended"),
     "entry_at_depth_up": (frozenset({"entries"}), "where such a walk ended"),
     "outbox_first": (frozenset({"outbox"}), "the sequencer looks whether anybody's event waits"),
-    "number_outbox": (frozenset({"outbox"}), "the sequencer moves everybody's events into the log"),
+    "number_outbox": (
+        frozenset({"outbox", "changed_posts"}),
+        "the sequencer moves everybody's events into the log",
+    ),
     "announce_changes": (
-        frozenset({"changes", "outbox", "posts", "fanouts"}),
+        frozenset({"changes", "outbox", "posts", "fanouts", "reposters"}),
         "the sequencer announces whichever posts' counters moved",
     ),
     "trim_changes": (frozenset({"changes"}), "a sweep"),

@@ -48,6 +48,7 @@ OWNERS = {
     "emails": "email",
     "throttles": "key",
     "log": "part",
+    "changed_posts": "part",
     "sequencers": "part",
     "trusted_documents": "document_id",
 }

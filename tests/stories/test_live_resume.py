@@ -191,12 +191,14 @@ async def test_a_trimmed_log_resets_only_those_who_missed_what_was_trimmed(
     await quiet(server)
     ((epoch, number),) = await stored.rows("SELECT epoch, number FROM sequencers")
     await stored.rows("DELETE FROM log WHERE number <= $1", number - 2)
+    await stored.rows("UPDATE sequencers SET floor = number - 2")
     reached = [live.live_cursor(HOME, epoch, number - missed) for missed in (0, 1, 2, 3)]
     assert await resumed(alice, reached[0]) == []
     assert await resumed(alice, reached[1]) == [("added", "post 3", None)]
     assert await resumed(alice, reached[2]) == [("added", "post 2", None), ("added", "post 3", None)]
     assert await resumed(alice, reached[3]) == [RESET]
     await stored.rows("DELETE FROM log")
+    await stored.rows("UPDATE sequencers SET floor = number")
     assert await resumed(alice, reached[0]) == []
     assert await resumed(alice, reached[1]) == [RESET]
 

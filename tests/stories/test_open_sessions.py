@@ -229,3 +229,14 @@ async def test_the_operator_signs_somebody_out_everywhere(
     assert (
         await servers[0].passer_by().does("signIn", "viewer { handle }", login="alice", password=PASSWORD)
     ).refused is None
+
+
+async def test_a_new_epoch_resets_those_who_watch(server: Server, database: str, alice: Person) -> None:
+    async with alice.watches() as stream:
+        await stream.caught_up()
+        done = await command(database, "new-epoch")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("the log goes on in epoch ")
+        await stream.until("LiveReset")
+        await alice.posts("goes on")
+        assert (await stream.next())["__typename"] == "TimelineEntryAdded"
