@@ -25,7 +25,7 @@ CLIENTS_NODE := tests/clients/node_modules/.package-lock.json
 DEMO ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser test-clients campaign-execution chaos check fmt schema sql-schema bench bench-peers bench-check bench-hostile bench-live bench-sql lock clean
+.PHONY: help run test test-browser test-clients campaign-execution chaos check fmt schema sql-schema live-states bench bench-peers bench-check bench-hostile bench-live bench-sql lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -62,6 +62,10 @@ schema: $(RUNTIME) ## Write schema/schema.graphql from the code.
 sql-schema: $(RUNTIME) ## Write sql/schema.sql from the migrations.
 	@$(BIN)/python -m app dump-schema > sql/schema.sql.new
 	@mv sql/schema.sql.new sql/schema.sql
+
+live-states: $(RUNTIME) ## Draw docs/live-states.svg from its text.
+	@$(BIN)/python docs/draw_states.py > docs/live-states.svg.new
+	@mv docs/live-states.svg.new docs/live-states.svg
 
 campaign-execution: $(DEV) ## Compare the executor with graphql-core on CASES random operations, from SEED on.
 	@exec $(BIN)/python -m tests.execution.campaign --cases $(CASES) $(if $(SEED),--seed $(SEED))

@@ -93,7 +93,7 @@ def sign_out(handle: Annotated[str, typer.Argument(help="Whom to sign out: the a
 
 @cli.command("new-epoch")
 def new_epoch() -> None:
-    """After putting back a copy of the data folder: apps that hold a liveCursor from before fetch their timelines again.
+    """After putting back a copy of PostgreSQL's data folder: apps that were there before fetch their timelines again.
 
     A restored dump and a promoted standby are noticed by themselves.
     """

@@ -24,8 +24,8 @@ from app.operations import Operations, encode, tell_exception
 from app.refusals import RequestRefused
 from app.session_watch import LAST_WORDS, SessionWatch
 from app.subscriptions import Subscriptions
+from app.subscriptions.answers import Ended
 from app.subscriptions.subscription import Subscription
-from app.subscriptions.subscriptions import DidNotBegin
 from resolvers.context import Context, Viewer
 from resolvers.errors import TooSlow
 
@@ -216,7 +216,7 @@ class _Stream:
                 work = await self._wanted
                 self._wanted = asyncio.get_running_loop().create_future()
                 goes_on = await work
-        except DidNotBegin as error:
+        except Ended as error:
             await self._write(_next(error.answer))
         finally:
             if self._held is not None:

@@ -12,8 +12,8 @@ from app.operations import Operations, encode, tell_exception
 from app.refusals import RequestRefused
 from app.session_watch import LAST_WORDS
 from app.subscriptions import Subscriptions
+from app.subscriptions.answers import Ended
 from app.subscriptions.subscription import Subscription
-from app.subscriptions.subscriptions import DidNotBegin
 from resolvers.context import Context
 from resolvers.errors import TooSlow
 
@@ -223,6 +223,8 @@ class SocketOperations:
                     await self._answer(operation, "complete")
             except RequestRefused as refusal:
                 await self._answer(operation, "error", refusal.body["errors"])
+            except Ended as end:
+                await self._answer(operation, "error", end.answer["errors"])
             except TooSlow:
                 operation.is_too_slow()
             except Gone:
@@ -239,11 +241,7 @@ class SocketOperations:
     async def _run(self, operation: SocketOperation, payload: Message, request_id: str) -> bool:
         prepared = await self._runner.prepare(payload, self._caller.address)
         if prepared.kind is OperationType.SUBSCRIPTION:
-            try:
-                return await self._subscriptions.run(prepared, operation, request_id)
-            except DidNotBegin as error:
-                await self._answer(operation, "error", error.answer["errors"])
-                return False
+            return await self._subscriptions.run(prepared, operation, request_id)
         if prepared.kind is OperationType.MUTATION and (task := asyncio.current_task()) is not None:
             self._mutations.append(task)
         # The session may have ended since the socket was opened.

@@ -14,9 +14,9 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
-from app.live.ending import ended
+from app.live.ending import ended, heed_cancellation
+from app.live.trouble import TROUBLE
 
 # What is rung: something was committed to the outbox, something was numbered in the log.
 OUTBOX = "{maydan}:outbox"
@@ -58,7 +58,7 @@ class WakeBus:
             yield bus
         finally:
             await ended(*tasks)
-            with suppress(RedisError, OSError):
+            with suppress(*TROUBLE):
                 await redis.aclose()
 
     def publish(self, channel: str) -> None:
@@ -78,8 +78,9 @@ class WakeBus:
                     try:
                         await self._redis.publish(channel, b"1")
                         break
-                    except (RedisError, OSError, TimeoutError):
-                        continue
+                    except TROUBLE:
+                        heed_cancellation()
+            heed_cancellation()
 
     async def _listen(self) -> None:
         pause = FIRST_PAUSE
@@ -93,11 +94,12 @@ class WakeBus:
                     for wake in self._heard.values():
                         wake()
                     await self._hear(pubsub)
-            except (RedisError, OSError, TimeoutError) as error:
+            except TROUBLE as error:
                 self._went_down(error)
             except Exception as error:
                 log.exception("bus failed and is connected again")
                 self._went_down(error)
+            heed_cancellation()
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -118,6 +120,7 @@ class WakeBus:
 
 async def next_message(pubsub: PubSub, ping_every: float) -> dict[str, Any]:
     """What comes next, pongs included. Raises TimeoutError when a ping, sent after silence, is not answered."""
+    heed_cancellation()
     for asked in (False, True):
         message = await pubsub.get_message(timeout=ping_every)
         if message is not None:

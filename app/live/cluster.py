@@ -18,15 +18,17 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
-from redis.exceptions import RedisError
 
-from app.live.ending import ended
+from app.live.ending import ended, heed_cancellation
+from app.live.trouble import TROUBLE
 from app.valkey_urls import seeds
 
 # Seconds. The map is looked at so often, and after a doubt no sooner than that.
 LOOK_EVERY, DOUBT_PAUSE = 2.0, 0.1
 # A node that is asked for the map and says nothing for so long (seconds) is passed over.
 LOOK_TIMEOUT = 0.3
+# A node that does not answer a command for so long (seconds) is as good as gone, unless the options say otherwise.
+ANSWER_TIMEOUT = 2.0
 DEFAULT_PORT = 6379
 
 log = structlog.get_logger("maydan.cluster")
@@ -64,7 +66,7 @@ class Cluster:
     """The nodes of one cluster. `when_changed` is called after each look that found another map."""
 
     def __init__(self, url: str, options: dict[str, Any], when_changed: Callable[[], None]) -> None:
-        self._options = options
+        self._options = {"socket_connect_timeout": ANSWER_TIMEOUT, "socket_timeout": ANSWER_TIMEOUT} | options
         self._seeds: list[dict[str, Any]] = [dict(parse_url(seed)) for seed in seeds(url)]
         self._when_changed = when_changed
         self._clients: dict[Address, Redis] = {}
@@ -90,7 +92,7 @@ class Cluster:
         finally:
             await ended(watching)
             for client in cluster._clients.values():
-                with suppress(RedisError, OSError, TimeoutError):
+                with suppress(*TROUBLE):
                     await client.aclose()
 
     def address_of(self, key: str) -> Address | None:
@@ -118,6 +120,7 @@ class Cluster:
                 await self._look()
             except Exception:
                 log.exception("looking at the cluster failed and goes on")
+            heed_cancellation()
             self._looked.set()
             await asyncio.sleep(DOUBT_PAUSE)
             with suppress(TimeoutError):
@@ -133,7 +136,7 @@ class Cluster:
         ]
         best: tuple[SlotMap, frozenset[Address]] | None = None
         for address in dict.fromkeys([*known, *named]):
-            with suppress(RedisError, OSError, TimeoutError):
+            with suppress(*TROUBLE):
                 found = await self._ask(address)
                 if found[0].addresses and (best is None or found[0].epoch > best[0].epoch):
                     best = found
@@ -158,7 +161,7 @@ class Cluster:
         """Close what leads to nodes that left. Who waits there for an answer may still get it."""
         kept = {*self.map.primaries, *self._replicas, *named}
         for address in [address for address in self._clients if address not in kept]:
-            with suppress(RedisError, OSError, TimeoutError):
+            with suppress(*TROUBLE):
                 await self._clients.pop(address).connection_pool.disconnect(inuse_connections=False)
 
 

@@ -20,7 +20,8 @@ from redis.exceptions import RedisError
 
 from app.live.bus import FIRST_PAUSE, LONGEST_PAUSE, next_message
 from app.live.cluster import Address, Cluster
-from app.live.ending import ended
+from app.live.ending import ended, heed_cancellation
+from app.live.trouble import TROUBLE
 
 # Enough for a share to everybody in a cluster of dozens of nodes; subscribing to them takes a node some milliseconds.
 PARTITIONS = 256
@@ -31,7 +32,6 @@ ANSWER_TIMEOUT, AVOIDED = 0.25, 1.0
 TRIES = 3
 # Seconds. A node may hang while others take its place, which takes the cluster some seconds: soon enough is soon.
 PING_EVERY = 2.0
-CONNECT_TIMEOUT = 2.0
 
 log = structlog.get_logger("maydan.bus")
 
@@ -76,8 +76,7 @@ class ClusterBus:
     async def connected(cls, url: str, heard: dict[str, Callable[[], None]]) -> "AsyncIterator[ClusterBus]":
         """A bus; `heard` is called, by what was rung, for each wake-up, our own included."""
         bus = cls(heard)
-        options = {"socket_connect_timeout": CONNECT_TIMEOUT, "socket_timeout": CONNECT_TIMEOUT}
-        async with Cluster.connected(url, when_changed=bus._arrange, **options) as cluster:
+        async with Cluster.connected(url, when_changed=bus._arrange) as cluster:
             bus._cluster = cluster
             bus._arrange()
             publishing = asyncio.create_task(bus._publish(cluster))
@@ -101,6 +100,7 @@ class ClusterBus:
             for _ in range(TRIES):
                 if await self._ring(cluster, rings):
                     break
+            heed_cancellation()
 
     async def _ring(self, cluster: Cluster, rings: str) -> bool:
         """Ring in the next partition that seems well; whether somebody heard it."""
@@ -112,7 +112,7 @@ class ClusterBus:
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 heard = await cast(Any, cluster.client(address).spublish(channel, rings))
-        except (RedisError, OSError, TimeoutError):
+        except TROUBLE:
             self._avoided[address] = time.monotonic() + AVOIDED
             cluster.doubt()
             return False
@@ -163,11 +163,12 @@ class ClusterBus:
                     await self._confirmed(pubsub, share)
                     pause = FIRST_PAUSE
                     await self._hear(pubsub)
-            except (RedisError, OSError, TimeoutError) as error:
+            except TROUBLE as error:
                 self._lost(share, error)
             except Exception as error:
                 log.exception("bus failed and is connected again")
                 self._lost(share, error)
+            heed_cancellation()
             cluster.doubt()
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)

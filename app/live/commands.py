@@ -12,13 +12,11 @@ from typing import Any, NamedTuple, Protocol, cast
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AskError, ConnectionError, MovedError, RedisError
+from redis.exceptions import AskError, ConnectionError, MovedError
 
 from app.live.cluster import Address, Cluster
+from app.live.trouble import TROUBLE
 from app.valkey_urls import is_cluster, seeds
-
-# What may come of a Valkey that is away, slow or in trouble.
-TROUBLE = (RedisError, OSError, TimeoutError)
 
 
 class Command(NamedTuple):

@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from app.live import commands
-from app.live.commands import TROUBLE, Command, Commands
+from app.live.commands import Command, Commands
 from app.live.ending import ended
+from app.live.trouble import TROUBLE
 
 # Seconds. A request may wait for this; a Valkey that needs longer is no help.
 ANSWER_TIMEOUT = 0.1

@@ -10,7 +10,8 @@ from typing import cast
 import structlog
 
 from app.live import commands
-from app.live.commands import TROUBLE, Command, Commands
+from app.live.commands import Command, Commands
+from app.live.trouble import TROUBLE
 
 # One tag for all, so that registering is one script in a cluster as well.
 TEXT = "{maydan:documents}:"

@@ -18,6 +18,14 @@ from schema.live import event_of
 from schema.sharing import asked_by, variables_used
 
 
+class Ended(Exception):
+    """A subscription cannot begin, or go on; the answer says why."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        super().__init__()
+        self.answer = answer
+
+
 class Question(NamedTuple):
     """What does not change between the runs of a subscription. `asked`: None when it cannot be shared."""
 
@@ -62,10 +70,14 @@ class Answers:
         self._variables: Mapping[str, Any] = operation.variables
 
     async def to(self, ctx: Context, kind: str, events: Sequence[LiveEvent]) -> list[bytes]:
-        """The answers as JSON, in the events' order."""
+        """The answers as JSON, in the events' order. Raises Ended for one that is longer than any may be."""
         sources = [event_of(event, kind) for event in events]
         results = await self._prepared.respond(ctx, self._variables, sources)
         return [self._encoded(result) for result in results]
 
     def _encoded(self, result: ExecutionResult) -> bytes:
-        return encode(told(self._operations.bounded(result, self._cost), self._request_id))
+        bounded = self._operations.bounded(result, self._cost)
+        answer = told(bounded, self._request_id)
+        if bounded is not result:
+            raise Ended(answer)
+        return encode(answer)

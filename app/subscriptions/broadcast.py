@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import structlog
 
 from app.live.listeners import Listener
-from app.subscriptions.answers import Answers
+from app.subscriptions.answers import Answers, Ended
 from app.subscriptions.subscription import Subscription
 from dataloaders.database import DatabaseUnavailable
 from dataloaders.rows import HeadRow, LogRow, Pair
@@ -87,6 +87,10 @@ class Broadcast:
                 self._delivering = True
                 try:
                     await self._deliver(some)
+                except Ended:
+                    # Each is told when it is its turn.
+                    for item in some:
+                        self._give_back(item)
                 except Exception:
                     # Each by itself: whoever's answer it is gets to know.
                     log.exception("events were not delivered together")

@@ -4,7 +4,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
-from typing import Any
 
 from graphql import ExecutionResult
 
@@ -13,21 +12,13 @@ from app.documents.documents import Operation
 from app.live import LiveHub
 from app.logs import new_request_id
 from app.operations import EVENT_POINTS, Operations, log_subscription, refusal_told, told
-from app.subscriptions.answers import Answers, question_of, shared_key
+from app.subscriptions.answers import Answers, Ended, question_of, shared_key
 from app.subscriptions.broadcast import Broadcast
 from app.subscriptions.subscription import Sink, Subscription
 from resolvers.context import Context
 from resolvers.errors import ClientError
 from resolvers.live import Timeline
 from schema.live import TimelineEvents
-
-
-class DidNotBegin(Exception):
-    """A subscription cannot begin; the answer says why."""
-
-    def __init__(self, answer: dict[str, Any]) -> None:
-        super().__init__()
-        self.answer = answer
 
 
 class Subscriptions:
@@ -57,7 +48,7 @@ class Subscriptions:
     async def run(self, operation: Operation, sink: Sink, request_id: str) -> bool:
         """Answer events until the client has enough, or, when True is returned, until the sink ends what it holds.
 
-        Raises DidNotBegin, TooSlow, and what the sink raises.
+        Raises Ended, TooSlow, and what the sink raises.
         """
         ctx = sink.context()
         ctx.reads_marks = operation.reads_marks
@@ -81,10 +72,10 @@ class Subscriptions:
         try:
             cost = await self._operations.pay(operation, ctx)
         except ClientError as error:
-            raise DidNotBegin(refusal_told(error, request_id)) from error
+            raise Ended(refusal_told(error, request_id)) from error
         source = await operation.prepared.source(ctx, operation.variables)
         if isinstance(source, ExecutionResult):
-            raise DidNotBegin(told(source, request_id))
+            raise Ended(told(source, request_id))
         if not isinstance(source, TimelineEvents):
             raise TypeError("a subscription's resolver returns TimelineEvents")
         return cost, source.timeline
@@ -130,7 +121,7 @@ class Subscriptions:
                             try:
                                 await self._operations.pay(operation, ctx)
                             except ClientError as error:
-                                raise DidNotBegin(refusal_told(error, request_id)) from error
+                                raise Ended(refusal_told(error, request_id)) from error
                         (payload,) = await answers.to(ctx, timeline.kind, [replay.events[nth][1]])
                         # However long sending takes, it holds no connection of the pool.
                         await ctx.db.release()

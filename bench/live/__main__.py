@@ -31,8 +31,8 @@ from bench.live.idle import idle
 from bench.live.latency import latency
 from bench.live.load import Load
 from bench.live.memory import memory, sockets
-from bench.live.reconnect import reconnect
-from bench.live.stage import Stage, Statements
+from bench.live.reconnect import reconnect, replay
+from bench.live.stage import OTHERS, Stage, Statements
 from bench.network import filled
 from bench.servers import CannotMeasure
 
@@ -45,7 +45,8 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
     "idle": (idle, ("idle_cost",)),
     "memory": (memory, ("kb_per_socket", "bytes_per_followed")),
     "sockets": (sockets, ("sockets",)),
-    "reconnect": (reconnect, ("reconnect_5000_s", "reconnect_statements", "replay_1000_ms")),
+    "replay": (replay, ("replay_1000_ms",)),
+    "reconnect": (reconnect, ("reconnect_5000_s", "reconnect_statements")),
 }
 
 
@@ -53,6 +54,9 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.live", description=__doc__)
     parser.add_argument("--only", help=f"parts, with commas: {', '.join(PARTS)}")
+    parser.add_argument(
+        "--beside", default=",".join(OTHERS), help=f"whom ours is compared with ({','.join(OTHERS)})"
+    )
     parser.add_argument("--rounds", type=int, help="how often each server is measured (5)")
     parser.add_argument("--seconds", type=float, help="how long each measurement of CPU lasts (1)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the network and of the load (1)")
@@ -118,6 +122,7 @@ async def main() -> None:
                     given.rounds,
                     given.seconds,
                     given.seed,
+                    given.beside.split(","),
                 )
                 for part in given.parts:
                     began = time.monotonic()

@@ -7,13 +7,13 @@ from statistics import median
 from typing import Any
 
 from bench.live.documents import EVENTS, MARK, TEXT, VIEWER_EVENTS
-from bench.live.stage import Stage
+from bench.live.stage import OTHERS, Stage
 from bench.servers import CannotMeasure, Server
 
 # Events before anything is measured: plans are made, hot code is compiled.
 WARM = 3
-# Events over which statements are counted.
-COUNTED = 20
+# Statements are counted over so many events at least, and for so many times --seconds.
+COUNTED, LONG = 3, 2
 
 
 @dataclass
@@ -42,10 +42,8 @@ async def delivery(stage: Stage) -> dict[str, Any]:
     """Part `delivery`: the selection without what depends on the viewer."""
     found = await _compared(stage, EVENTS, everybody=True)
     print("\n".join(_table("events without viewer fields", stage, found)))
-    ours = median(found["ours"].api)
-    return {"delivery_us": round(ours, 1)} | {
-        name: round(ours / median(found[name].api), 3) if name in found else None
-        for name in ("floor", "stock", "node")
+    return {"delivery_us": round(median(found["ours"].api), 1)} | {
+        name: _ratio(found, name) for name in OTHERS
     }
 
 
@@ -59,7 +57,7 @@ async def viewer_delivery(stage: Stage) -> dict[str, Any]:
     )
     return {
         "delivery_viewer_us": round(median(found["ours"].api), 1),
-        "floor_viewer": round(median(found["ours"].api) / median(found["floor"].api), 3),
+        "floor_viewer": _ratio(found, "floor"),
         "statements_100": few,
         "statements_1000": many,
     }
@@ -110,13 +108,21 @@ async def _statements(stage: Stage, count: int) -> float:
     with stage.workers() as workers:
         stage.opens("fans", workers.ours, stage.cast.readers, count, document=VIEWER_EVENTS)
         stage.delivers("fans", workers.beside.port, stage.cast.star_posts, events=WARM)
-        idle = await stage.idling(stage.seconds, workers.ours)
+        seconds = LONG * stage.seconds
+        idle = await stage.idling(seconds, workers.ours)
         before = await stage.spent(workers.ours)
-        done = stage.delivers("fans", workers.beside.port, stage.cast.star_posts, events=COUNTED)
+        done = stage.delivers(
+            "fans", workers.beside.port, stage.cast.star_posts, seconds=seconds, events=COUNTED
+        )
         spent = await stage.spent(workers.ours) - before
         stage.load.do("close", crowd="fans")
-    anyway = idle.statements / stage.seconds * done.seconds
-    return round(max(spent.statements - anyway, 0.0) / COUNTED, 1)
+    anyway = idle.statements / seconds * done.seconds
+    events: int = done["events"]
+    return round(max(spent.statements - anyway, 0.0) / events, 1)
+
+
+def _ratio(found: dict[str, Costs], name: str) -> float | None:
+    return round(median(found["ours"].api) / median(found[name].api), 3) if name in found else None
 
 
 def _publishing(data: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -161,19 +162,26 @@ class Generator:
         found.arrivals, before, first = [], found.events, self._posts + 1
         posts = await pace(posters, [request.encode() for request in requests], first, rate, seconds, seed)
         self._posts += len(posts)
-        try:
-            await found.reach(before + len(posts) * each, patience)
-        except Lost as lost:
-            print(f"generator: {lost}", file=sys.stderr, flush=True)
+        taken = sum(1 for _, answered in posts if answered is not None)
+        with suppress(Lost):  # then they are missing
+            await found.reach(before + taken * each, patience)
         arrivals, found.arrivals = found.arrivals, None
-        answered = [round((at - posts[number - first][1]) * 1000, 2) for number, at in arrivals]
-        sent = [round((at - posts[number - first][0]) * 1000, 2) for number, at in arrivals]
+        # By the moment of the answer, and by that of the request.
+        from_answer, from_request = [], []
+        for number, at in arrivals:
+            if number < first:
+                continue  # of a run before that was given up
+            sent, answered = posts[number - first]
+            if answered is not None:
+                # An event that is there before the answer was not waited for.
+                from_answer.append(round(max(at - answered, 0.0) * 1000, 2))
+                from_request.append(round((at - sent) * 1000, 2))
         return {
             "posts": len(posts),
-            "missing": len(posts) * each - len(arrivals),
-            # An event that is there before the answer was not waited for.
-            "answered": sorted(max(one, 0.0) for one in answered),
-            "sent": sorted(sent),
+            "refused": len(posts) - taken,
+            "missing": len(posts) * each - len(from_answer),
+            "answered": sorted(from_answer),
+            "sent": sorted(from_request),
         }
 
     def _posters_at(self, port: int) -> Posters:

@@ -6,7 +6,7 @@ from typing import Any
 from bench.live.stage import SETTLE, Stage, Workers
 
 # Microseconds of CPU for each event, in so many windows.
-WINDOWS = 3
+WINDOWS = 5
 WARM = 5
 
 
@@ -34,7 +34,7 @@ async def idle(stage: Stage) -> dict[str, Any]:
 async def _cost(stage: Stage, workers: Workers) -> tuple[float, float]:
     """Microseconds of the worker for an event, and what share of a core it uses without any."""
     found = []
-    seconds = stage.seconds * 2
+    seconds = stage.seconds
     idle = await stage.idling(seconds, workers.ours)
     share = idle.worker / seconds
     for _ in range(WINDOWS):

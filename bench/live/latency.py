@@ -26,7 +26,7 @@ async def latency(stage: Stage) -> dict[str, Any]:
         )
         print(
             "  subscribers of each   from the answer: p50 ms     p99 ms    from the request: p50     p99"
-            "  not delivered  worker  PostgreSQL  generator  late p99 ms"
+            "  posts refused  events missing  worker  PostgreSQL  generator  late p99 ms"
         )
         _run(stage, server, stage.cast.crowd_posts, each, WARM * stage.seconds)
         some = await _measured(stage, server, stage.cast.crowd_posts, each)
@@ -58,7 +58,8 @@ async def _measured(
     p50, p99 = (percentile_of(done["answered"], percent, done["missing"]) for percent in (50, 99))
     sent = [percentile_of(done["sent"], percent, done["missing"]) for percent in (50, 99)]
     print(
-        f"  {each:19}  {_ms(p50):>24}  {_ms(p99):>9}  {_ms(sent[0]):>23}  {_ms(sent[1]):>6}  {done['missing']:13,}"
+        f"  {each:19}  {_ms(p50):>24}  {_ms(p99):>9}  {_ms(sent[0]):>23}  {_ms(sent[1]):>6}  {done['refused']:13,}"
+        f"  {done['missing']:14,}"
         f"  {spent.worker / done.seconds:6.0%}  {spent.postgres / done.seconds:10.0%}  {done.share:9.0%}"
         f"  {done.late_p99:11.1f}",
         flush=True,

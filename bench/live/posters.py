@@ -84,16 +84,22 @@ class Posters:
 
 async def pace(
     posters: Posters, requests: Sequence[bytes], first: int, rate: float, seconds: float, seed: int
-) -> list[tuple[float, float]]:
-    """Post at random moments, so many a second, whatever is under way; when each was sent and answered. Raises Lost."""
+) -> list[tuple[float, float | None]]:
+    """Post at random moments, so many a second, whatever is under way.
+
+    When each was sent and answered; None when it was refused, as a server does that has too much to do.
+    """
     dice = random.Random(seed)
     due = clock()
     end = due + seconds
-    tasks: list[asyncio.Task[tuple[float, float]]] = []
+    tasks: list[asyncio.Task[tuple[float, float | None]]] = []
 
-    async def one(request: bytes, number: int) -> tuple[float, float]:
+    async def one(request: bytes, number: int) -> tuple[float, float | None]:
         sent = clock()
-        return sent, await posters.post(request, number)
+        try:
+            return sent, await posters.post(request, number)
+        except (Lost, TimeoutError):
+            return sent, None
 
     while True:
         due += dice.expovariate(rate)

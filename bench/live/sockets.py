@@ -15,8 +15,9 @@ MARK = b'"text":"@'
 SPACED_MARK = b'"text": "@'
 # Sockets that share a source address, of some 28,000 ports that one address has by default.
 PER_SOURCE = 10_000
-# Times that a socket which does not come up is tried again, after a pause of at most so many seconds, as clients do.
-TRIES, PAUSE = 30, 1.0
+# Times that a socket which does not come up is tried again. As clients do, after a pause of a random length that
+# doubles at most so often, from at most half a second on.
+TRIES, PAUSE, DOUBLED = 30, 0.5, 3
 
 clock = time.perf_counter
 
@@ -68,9 +69,15 @@ class Crowd:
             if self._reached is not None and not self._reached.done():
                 self._reached.set_result(None)
 
+    def lose(self) -> None:
+        """A socket that was live is gone: what it should have had will never come."""
+        self.lost += 1
+        if self._reached is not None and not self._reached.done():
+            self._reached.set_result(None)
+
     async def reach(self, target: int, patience: float) -> None:
-        """Wait until so many events have come since the beginning. Raises Lost."""
-        if self.events < target:
+        """Wait until so many events have come since the beginning. Raises Lost, at once when a socket is lost."""
+        if self.events < target and not self.lost:
             self._target = target
             self._reached = asyncio.get_running_loop().create_future()
             try:
@@ -82,6 +89,8 @@ class Crowd:
                 ) from None
             finally:
                 self._target, self._reached = -1, None
+        if self.events < target:
+            raise Lost(f"{target - self.events} of {target} events will not come{self.told()}")
         if self.events > target:
             raise Lost(f"{self.events - target} events too many{self.told()}")
 
@@ -174,7 +183,7 @@ class Socket(asyncio.Protocol):
     def _was_lost(self) -> None:
         if self.is_live:
             self.is_live = False
-            self.crowd.lost += 1
+            self.crowd.lose()
 
     def _end(self, up: bool) -> None:
         if not self._ended.done():
@@ -209,7 +218,7 @@ async def open_crowd(crowd: Crowd, tokens: Sequence[str], at_once: int, patience
                 except OSError as error:
                     crowd.trouble = str(error)
                 crowd.retried += 1
-                await asyncio.sleep(random.uniform(PAUSE / 10, PAUSE) if attempt else PAUSE / 10)
+                await asyncio.sleep(random.uniform(PAUSE / 10, PAUSE) * 2 ** min(attempt, DOUBLED))
             raise Lost(f"a socket does not come up: {crowd.trouble}")
 
     tasks = [asyncio.create_task(bring_up(number, token)) for number, token in enumerate(tokens)]

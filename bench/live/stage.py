@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from json import dumps, loads
@@ -20,6 +20,8 @@ from bench.live.load import AT_ONCE, PATIENCE, Done, Load
 from bench.peers import FOLDER, SCHEMA
 from bench.servers import Processes, Server
 
+# Whom ours is compared with.
+OTHERS = ("floor", "stock", "node")
 # Seconds until what sockets cost when they come up is over.
 SETTLE = 1.0
 
@@ -82,6 +84,7 @@ class Stage:
     rounds: int
     seconds: float
     seed: int
+    compared: Sequence[str]
 
     @contextmanager
     def workers(self) -> Iterator[Workers]:
@@ -112,12 +115,16 @@ class Stage:
         found = [
             processes.python(name, "bench.worker", f"bench.live.{name}:create_app")
             for name in ("floor", "stock")
+            if name in self.compared
         ]
-        if shutil.which("node") and (FOLDER / "node_modules" / "graphql-ws").is_dir():
-            given = self.folder / "live.json"
-            given.write_text(dumps({"schema": SCHEMA.read_text(encoding="utf-8")}))
-            environment = {"NODE_ENV": "production", "BENCH_GIVEN": str(given)}
-            found.append(processes.node("node", FOLDER / "live.mjs", environment))
+        if "node" in self.compared:
+            if shutil.which("node") and (FOLDER / "node_modules" / "graphql-ws").is_dir():
+                given = self.folder / "live.json"
+                given.write_text(dumps({"schema": SCHEMA.read_text(encoding="utf-8")}))
+                environment = {"NODE_ENV": "production", "BENCH_GIVEN": str(given)}
+                found.append(processes.node("node", FOLDER / "live.mjs", environment))
+            else:
+                print("without graphql-ws, which needs Node 20 and `npm ci` in bench/peers")
         for server in found:
             server.wait(self.cast.hello)
         return found

@@ -15,7 +15,8 @@ from app.live import wake
 from app.live.bus import LOG, OUTBOX
 from app.live.cluster import Address, read_map
 from app.live.cluster_bus import PARTITIONS, SLOTS, ClusterBus
-from app.live.commands import TROUBLE, Command, connected, wrong_kind
+from app.live.commands import Command, connected, wrong_kind
+from app.live.trouble import TROUBLE
 from app.live.wake import Wakes
 from app.valkey_urls import check, seeds
 from tests.live import holds
