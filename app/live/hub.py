@@ -186,6 +186,9 @@ class LiveHub:
                 if head.epoch != self._epoch or head.number < self.seen or floor > self.seen:
                     log.warning("the log does not go on where it was", seen=self.seen, head=head.number)
                     self._move(head)
+                    # As at the start: what was passed over may have said so.
+                    for session_id in await sessions_revoked_lately(db, self._token_seconds):
+                        self.revoke(session_id)
                     for listener in list(self.listeners.all):
                         listener.lose()
                 elif rows:
