@@ -120,13 +120,15 @@ WITH lease AS MATERIALIZED (
     INSERT INTO log (part, number, owner_id, kind, public, data, logged_at)
     SELECT part, number, owner_id, kind, public, data, logged_at FROM given WHERE kind <> 'post_changed'
 ), changed AS (
-    -- Of several news of a post the last one tells all.
-    INSERT INTO changed_posts (owner_id, author_id, post_id, part, number, public, data, logged_at)
+    -- Of several news of a post the last one tells all; an author who reposted their own post is told twice, and one
+    -- of the two is public.
+    INSERT INTO changed_posts AS c (owner_id, author_id, post_id, part, number, public, data, logged_at)
     SELECT DISTINCT ON (owner_id, data->'post') owner_id, (data->'post'->>0)::bigint, (data->'post'->>1)::bigint,
-           part, number, public, data, logged_at
+           part, number, bool_or(public) OVER (PARTITION BY owner_id, data->'post'), data, logged_at
     FROM given WHERE kind = 'post_changed' ORDER BY owner_id, data->'post', number DESC
     ON CONFLICT (part, owner_id, author_id, post_id) DO UPDATE
-    SET number = excluded.number, public = excluded.public, data = excluded.data, logged_at = excluded.logged_at
+    SET number = excluded.number, public = c.public OR excluded.public, data = excluded.data,
+        logged_at = excluded.logged_at
 )
 UPDATE sequencers s
 SET number = s.number + (SELECT count(*) FROM given), beat_at = clock_timestamp()

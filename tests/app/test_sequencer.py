@@ -327,6 +327,24 @@ async def test_news_of_a_posts_counters_is_one_row_that_moves(
     assert await stored.count("log", "kind = 'post_changed'") == 0
 
 
+@pytest.mark.parametrize("batch", [1, 10])
+async def test_news_that_is_public_stays_so_when_it_is_told_to_reposters_too(
+    pool: Database, stored: Oracle, batch: int
+) -> None:
+    # The author reposted their own post: both are told under the same account.
+    for public in (True, False):
+        await stored.rows(
+            "INSERT INTO outbox (owner_id, kind, public, data) VALUES (1, 'post_changed', $1, '{\"post\": [1, 5]}')",
+            public,
+        )
+    async with pool.opened() as session, session.turn() as db:
+        assert await take_lease(db, "holder", PATIENCE)
+        assert await make_room(db, "holder", 100)
+        for _ in range(2):
+            await number_outbox(db, "holder", batch)
+        assert [(row.number, row.public) for row in await log_after(db, 0, 100)] == [(2, True)]
+
+
 async def test_another_server_begins_another_epoch(database: str, pool: Database, stored: Oracle) -> None:
     async def epoch() -> str:
         ((found,),) = await stored.rows("SELECT epoch FROM sequencers")
