@@ -45,8 +45,9 @@ UNION ALL SELECT 'both sides of follows', count(*), (SELECT count(*) FROM follow
     USING (follower_id, followee_id)) FROM followers
 HAVING count(*) <> (SELECT count(*) FROM following JOIN followers USING (follower_id, followee_id))
 UNION ALL SELECT 'the newest number', s.number, found.newest
-FROM sequencers s, (SELECT max(number) AS newest FROM (SELECT number FROM log UNION ALL SELECT number FROM changed_posts) n)
-    AS found WHERE s.number <> found.newest
+FROM sequencers s, (
+    SELECT max(number) AS newest FROM (SELECT number FROM log UNION ALL SELECT number FROM changed_posts) n
+) AS found WHERE s.number <> found.newest
 UNION ALL SELECT 'numbers given twice', count(*), count(DISTINCT number)
 FROM (SELECT number FROM log UNION ALL SELECT number FROM changed_posts) n HAVING count(*) <> count(DISTINCT number)
 """
