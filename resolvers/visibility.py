@@ -137,8 +137,11 @@ async def visible_entry(ctx: Context, key: EntryKey) -> VisibleEntry | None:
 
 R = TypeVar("R", bound=Reader)
 # Why posts are hidden, as bits: the same rule as why_post_hidden.
-_HIDING = Relation.BLOCKED_BY_VIEWER | Relation.BLOCKS_VIEWER
+_HIDING = int(Relation.BLOCKED_BY_VIEWER | Relation.BLOCKS_VIEWER)
 NOBODY: Mapping[int, int] = {}
+# In the order of a TieRow. As numbers: an enum's arithmetic took a seventh of replaying.
+_BITS = [int(relation) for relation in Relation]
+_NOTHING = [False] * len(_BITS)
 
 
 class Sight:
@@ -187,7 +190,7 @@ class Sight:
 
 def _tie(key: int | Pair, what: int) -> TieRow:
     user_id, post_id = key if isinstance(key, tuple) else (key, None)
-    return TieRow(user_id, post_id, *(bool(what & relation) for relation in Relation))
+    return TieRow(user_id, post_id, *([bool(what & bit) for bit in _BITS] if what else _NOTHING))
 
 
 async def sight_of(

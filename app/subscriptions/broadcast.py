@@ -159,7 +159,7 @@ class Broadcast:
     ) -> Iterable[tuple[Context, Sequence[Subscription]]]:
         """Those who stand alike to what it is about, and the surroundings in which it looks as it does to them."""
         keys = item.about()
-        wanted = self.asked.relations
+        wanted = int(self.asked.relations)
         if not keys or not (wanted or self.asked.own):
             return [(ctx.shared(None, {}), item.readers)]
         relations = [sight.relation(key) for key in keys]
