@@ -9,7 +9,7 @@ its retries. `complete` would tell it that there is nothing more to come.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -114,7 +114,9 @@ class _Stream:
         self._ended = False
         self._held: Subscription | None = None
         # Where the task waits while a subscription lives without it: for the next time that it has to catch up.
-        self._wanted: asyncio.Future[Coroutine[Any, Any, bool]] = asyncio.get_running_loop().create_future()
+        self._wanted: asyncio.Future[Callable[[], Awaitable[bool]]] = (
+            asyncio.get_running_loop().create_future()
+        )
 
     @property
     def writes(self) -> bool:
@@ -144,11 +146,9 @@ class _Stream:
         """End this with the response."""
         self._held = subscription
 
-    def go_on(self, work: Coroutine[Any, Any, bool]) -> None:
+    def go_on(self, work: Callable[[], Awaitable[bool]]) -> None:
         """Run this in the response's task."""
-        if self._wanted.done():
-            work.close()  # the response is over
-        else:
+        if not self._wanted.done():  # else the response is over
             self._wanted.set_result(work)
 
     def is_too_slow(self) -> None:
@@ -215,16 +215,13 @@ class _Stream:
             while goes_on:
                 work = await self._wanted
                 self._wanted = asyncio.get_running_loop().create_future()
-                goes_on = await work
+                goes_on = await work()
         except Ended as error:
             await self._write(_next(error.answer))
         finally:
             if self._held is not None:
                 self._held.end()
-            if not self._wanted.done():
-                self._wanted.cancel()
-            elif not self._wanted.cancelled():
-                self._wanted.result().close()
+            self._wanted.cancel()
 
     async def _write(self, body: bytes, *, last: bool = False) -> None:
         if self._ended:

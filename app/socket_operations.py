@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -97,7 +98,7 @@ class SocketOperation:
         """End this with the operation."""
         self.held = subscription
 
-    def go_on(self, work: Coroutine[Any, Any, bool]) -> None:
+    def go_on(self, work: Callable[[], Awaitable[bool]]) -> None:
         """Run this as the operation's task."""
         self._operations.go_on(self, work)
 
@@ -139,18 +140,18 @@ class SocketOperations:
         if len(self._running) >= MAX_OPERATIONS or len(self._tasks) >= 2 * MAX_OPERATIONS:
             raise TooMany
         operation = self._running[id] = SocketOperation(self, self._caller, id)
-        self._begin(operation, self._operate(operation, payload))
+        request_id = new_request_id()
+        run = partial(self._run, operation, payload, request_id)
+        self._begin(operation, partial(self._guarded, operation, run, request_id))
 
     def has(self, operation: SocketOperation) -> bool:
         """Whether the client still waits for its answers."""
         return self._running.get(operation.id) is operation
 
-    def go_on(self, operation: SocketOperation, work: Coroutine[Any, Any, bool]) -> None:
+    def go_on(self, operation: SocketOperation, work: Callable[[], Awaitable[bool]]) -> None:
         """Run this as the operation's task."""
         if self.has(operation):
-            self._begin(operation, self._guarded(operation, work))
-        else:
-            work.close()
+            self._begin(operation, partial(self._guarded, operation, work, new_request_id()))
 
     def complete(self, id: str) -> None:
         """The client wants no more of it; unknown ids are those that completed at the same moment."""
@@ -190,8 +191,8 @@ class SocketOperations:
             if task not in self._mutations and not task.cancelling():
                 task.cancel()
 
-    def _begin(self, operation: SocketOperation, work: Coroutine[Any, Any, None]) -> None:
-        task = operation.task = asyncio.create_task(work)
+    def _begin(self, operation: SocketOperation, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = operation.task = asyncio.create_task(work())
         self._tasks.append(task)
         task.add_done_callback(lambda done: self._forget(operation, done))
 
@@ -207,18 +208,14 @@ class SocketOperations:
             log.error("operation over websocket failed", exc_info=error)
             self._caller.close(1011, "Internal error")
 
-    async def _operate(self, operation: SocketOperation, payload: Message) -> None:
-        request_id = new_request_id()
-        await self._guarded(operation, self._run(operation, payload, request_id), request_id)
-
     async def _guarded(
-        self, operation: SocketOperation, work: Coroutine[Any, Any, bool], request_id: str | None = None
+        self, operation: SocketOperation, work: Callable[[], Awaitable[bool]], request_id: str
     ) -> None:
         """Do the work, and tell how it ended, unless it goes on without a task."""
         goes_on = False
         try:
             try:
-                goes_on = await work
+                goes_on = await work()
                 if not goes_on:
                     await self._answer(operation, "complete")
             except RequestRefused as refusal:
@@ -230,7 +227,7 @@ class SocketOperations:
             except Gone:
                 raise
             except Exception as error:
-                told = tell_exception(error, request_id or new_request_id())
+                told = tell_exception(error, request_id)
                 await self._answer(operation, "error", [told])
         except Gone:
             pass

@@ -23,7 +23,7 @@ class EntryEvent(NamedTuple):
 class PostEvent(NamedTuple):
     """A post went or changed; the entry is the one of the owner under whom this was logged.
 
-    `change` grows with each change of a post that was reposted: several owners' logs carry the same one.
+    `change` is another one for each change of a post that was reposted: several owners' logs carry the same one.
     """
 
     post: PostKey

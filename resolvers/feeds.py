@@ -131,22 +131,22 @@ def resets(row: LogRow, kind: str, viewer_id: int | None) -> bool:
 
 
 class Changes(Generic[R]):
-    """Who was told which change of counters: it is logged under the author and under each reposter."""
+    """Who was told which change of counters: it is logged under the author and under each reposter.
+
+    Changes are told apart and not ordered: their numbers are times of the database, whose clock may be set back.
+    """
 
     def __init__(self) -> None:
-        self._told: OrderedDict[PostKey, tuple[int, set[R]]] = OrderedDict()
+        self._told: OrderedDict[tuple[PostKey, int], set[R]] = OrderedDict()
 
     def news(self, post: PostKey, change: int, readers: Sequence[R]) -> Sequence[R]:
         """Those to whom it was not told. Changes without a number are logged once."""
-        newest, told = self._told.get(post, (0, set()))
-        if not change or change > newest:
-            return readers
-        return [reader for reader in readers if reader not in told] if change == newest else ()
+        told = self._told.get((post, change)) if change else None
+        return [reader for reader in readers if reader not in told] if told else readers
 
     def note(self, post: PostKey, change: int, readers: Iterable[R]) -> None:
         """They were told."""
         if change:
-            newest, told = self._told.pop(post, (0, set()))
-            self._told[post] = change, (told if newest == change else set()) | set(readers)
+            self._told.setdefault((post, change), set()).update(readers)
             if len(self._told) > REMEMBERED:
                 self._told.popitem(last=False)

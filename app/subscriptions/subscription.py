@@ -1,9 +1,10 @@
 """One running subscription, from its beginning until nobody wants it any more."""
 
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from app import metrics
 from app.live.listeners import QUEUE, Listener, Listeners
@@ -36,7 +37,7 @@ class Sink(Protocol):
     def write(self, payload: bytes) -> bool:
         """Send one answer at once. False when the client is behind: then nothing was sent."""
 
-    def go_on(self, work: Coroutine[Any, Any, bool]) -> None:
+    def go_on(self, work: Callable[[], Awaitable[bool]]) -> None:
         """Run this as the operation's task: it has none at the moment. True when it goes on without one again."""
 
     def is_too_slow(self) -> None:
@@ -97,7 +98,7 @@ class Subscription(Listener):
         """Leave the broadcast and catch up from here; from NOWHERE that begins with Reset."""
         if self.group is not None:
             self.group = None
-            self.sink.go_on(self._again(since))
+            self.sink.go_on(partial(self._again, since))
 
     async def _again(self, since: HeadRow) -> bool:
         ctx = self.sink.context()

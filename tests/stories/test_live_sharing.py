@@ -10,9 +10,10 @@ import pytest
 from graphql import GraphQLInterfaceType, GraphQLObjectType, parse
 
 from app.subscriptions.answers import Answers
+from dataloaders.rows import PostKey
 from execution import PreparedOperation
 from resolvers.context import Context
-from resolvers.feeds import Asked, Relation
+from resolvers.feeds import Asked, Changes, Relation
 from resolvers.live import LiveEvent
 from schema.build import executable
 from schema.sharing import DEPENDS, asked_by, variables_used
@@ -210,6 +211,17 @@ async def test_an_event_costs_the_same_statements_and_one_execution_however_many
     few = await of_one_event([bob], "to one")
     many = await of_one_event([*viewers, bob], "to many")
     assert few == many == ({"posts_by_keys": 1, "relations": 1}, [1])
+
+
+def test_a_change_is_told_once_whatever_the_clock_does() -> None:
+    changes: Changes[Any] = Changes()
+    one, other, post = object(), object(), PostKey(1, 2)
+    changes.note(post, 7, [one])
+    assert list(changes.news(post, 7, [one, other])) == [other]
+    # A later change, whose number is smaller since the clock was set back.
+    assert list(changes.news(post, 5, [one, other])) == [one, other]
+    changes.note(post, 5, [one, other])
+    assert list(changes.news(post, 5, [one, other])) == []
 
 
 async def test_a_broadcast_is_over_with_its_last_listener(server: Server, alice: Person, bob: Person) -> None:
