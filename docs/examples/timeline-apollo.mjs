@@ -1,133 +1,86 @@
 // A home timeline in Apollo Client's cache that stays right through lost connections: what shows the query is drawn
 // again whenever an event changes it.
 //
-//   const timeline = new ApolloTimeline({ http: "https://example.org/graphql", ws: "wss://example.org/graphql", token });
-//   timeline.client.watchQuery(timeline.page).subscribe(({ data }) => show(data.homeTimeline.edges));
-//   await timeline.start();
+//   const timeline = new ApolloTimeline({ http: "https://example.org/graphql", url: "wss://example.org/graphql", token });
+//   timeline.client.watchQuery(timeline.query).subscribe(({ data }) => draw(data?.homeTimeline?.edges ?? []));
+//   timeline.start();
 //
-// The protocol, and why it is done like this: docs/live.md.
-import { ApolloClient, ApolloLink, gql, HttpLink, InMemoryCache } from "@apollo/client";
+// What keeps it right is in live-timeline.mjs.
+import { ApolloClient, ApolloLink, CombinedGraphQLErrors, gql, HttpLink, InMemoryCache } from "@apollo/client";
 import { SetContextLink } from "@apollo/client/link/context";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
-import { createClient } from "graphql-ws";
-import { backoff, EVENTS, PAGE } from "./timeline.mjs";
+import { EVENTS, LiveTimeline, PAGE } from "./live-timeline.mjs";
 
-const QUERY = gql(PAGE);
-const SUBSCRIPTION = gql(EVENTS);
+const query = gql(PAGE);
+const subscription = gql(EVENTS);
 
-export class ApolloTimeline {
-  #cursor = null;
-  // While the list has to be fetched: the events that came meanwhile, to be applied to it.
-  #waiting = null;
-  #fetches = 0;
-  #stopped = false;
+export class ApolloTimeline extends LiveTimeline {
+  // What is shown is one list: the cache has it as the page at the top.
+  query = { query, variables: { first: null, after: null }, fetchPolicy: "cache-only" };
+  #first;
+  #page = null;
 
-  constructor({ http, ws, token, first = 50 }) {
-    const headers = async () => ({ authorization: `Bearer ${await token()}` });
-    const byHttp = new SetContextLink(async () => ({ headers: await headers() })).concat(new HttpLink({ uri: http }));
-    // Connected again from here, with the newest cursor: a link's own retry would ask with the first one for ever.
-    const socket = createClient({ url: ws, connectionParams: headers, retryAttempts: 0 });
+  /**
+   * @param {object} options those of LiveTimeline, and:
+   * @param {string} options.http the address of queries and mutations
+   * @param {number} [options.first] entries of a page
+   */
+  constructor({ http, first = 20, ...options }) {
+    super(options);
+    this.#first = first;
+    const signed = new SetContextLink(async () => ({ headers: await this.authorization() }));
     const isLive = ({ operationType }) => operationType === "subscription";
     this.client = new ApolloClient({
-      link: ApolloLink.split(isLive, new GraphQLWsLink(socket), byHttp),
-      // An edge has no id of its own; entries, posts and accounts do, and are kept once.
-      cache: new InMemoryCache({ possibleTypes: { Node: ["Post", "TimelineEntry", "User"] } }),
-    });
-    this.page = { query: QUERY, variables: { first } };
-  }
-
-  async start() {
-    await this.#fetch();
-    this.#watch(0);
-  }
-
-  stop() {
-    this.#stopped = true;
-    this.client.stop();
-  }
-
-  async #fetch() {
-    this.#waiting = [];
-    const mine = ++this.#fetches;
-    for (let failures = 0; mine === this.#fetches && !this.#stopped; failures++) {
-      try {
-        const { data } = await this.client.query({ ...this.page, fetchPolicy: "network-only" });
-        if (mine !== this.#fetches) return;
-        // Nothing that happens after the page is missed. A stream that runs has its own cursor.
-        this.#cursor ??= data.homeTimeline.liveCursor;
-        const waiting = this.#waiting;
-        this.#waiting = null;
-        for (const event of waiting) this.#apply(event);
-        return;
-      } catch {
-        await backoff(failures);
-      }
-    }
-  }
-
-  #watch(failures) {
-    const again = async () => {
-      await backoff(failures);
-      if (!this.#stopped) this.#watch(failures + 1);
-    };
-    this.client.subscribe({ query: SUBSCRIPTION, variables: { after: this.#cursor }, fetchPolicy: "no-cache" }).subscribe({
-      next: ({ data, error }) => {
-        if (error) return void again();
-        failures = 0;
-        this.#heard(data.homeTimelineEvents);
-      },
-      error: again,
-      complete: again,
+      link: ApolloLink.split(isLive, new GraphQLWsLink(this.socket), signed.concat(new HttpLink({ uri: http }))),
+      // Entries, posts and accounts have ids and are kept once: a like in any list, or a mutation's answer, shows here.
+      cache: new InMemoryCache(),
     });
   }
 
-  #heard(event) {
-    // Of events of a kind that is not known, too.
-    this.#cursor = event.liveCursor;
-    if (event.__typename === "LiveReset") {
-      // Fetch the list again; the stream goes on, and what it brings from here on applies to the new list.
-      this.#fetch();
-    } else if (this.#waiting) {
-      this.#waiting.push(event);
-    } else {
-      this.#apply(event);
-    }
+  get edges() {
+    return this.#page?.edges ?? [];
   }
 
-  #apply(event) {
-    if (event.__typename === "TimelinePostUpdated") {
-      // Kept once, by its id: every list that has the post shows it.
-      const { post } = event;
-      this.client.cache.modify({
-        id: this.client.cache.identify(post),
-        fields: {
-          likeCount: () => post.likeCount,
-          repostCount: () => post.repostCount,
-          replyCount: () => post.replyCount,
-        },
+  set edges(edges) {
+    if (edges === this.#page.edges) return;
+    this.#page = { ...this.#page, edges };
+    this.client.cache.writeQuery({ ...this.query, data: { homeTimeline: this.#page } });
+  }
+
+  // Not into the cache at once: events that came meanwhile have to be applied to it.
+  async page(after) {
+    const variables = { first: this.#first, after };
+    const options = { query, variables, fetchPolicy: "no-cache", errorPolicy: "all" };
+    const { data, error } = await this.client.query(options);
+    if (!data?.homeTimeline) throw error;
+    this.#page ??= { ...data.homeTimeline, edges: [] };
+    return data.homeTimeline;
+  }
+
+  // The post is gone from this list; now from all others.
+  drop(postId) {
+    this.client.cache.evict({ id: this.client.cache.identify({ __typename: "Post", id: postId }) });
+    this.client.cache.gc();
+  }
+
+  listen(after, heard, signal) {
+    return new Promise((resolve, reject) => {
+      const events = this.client.subscribe({
+        query: subscription,
+        variables: { after },
+        // A post that could not be loaded costs that post, not the cursor.
+        errorPolicy: "all",
       });
-      return;
-    }
-    this.client.cache.updateQuery(this.page, (data) => {
-      if (!data) return data;
-      const edges = this.#edges(data.homeTimeline.edges, event);
-      return { ...data, homeTimeline: { ...data.homeTimeline, edges } };
+      const running = events.subscribe({
+        next({ data, error }) {
+          if (data) return heard(data.homeTimelineEvents);
+          reject(CombinedGraphQLErrors.is(error) ? error.errors : error);
+          running.unsubscribe();
+        },
+        complete: resolve,
+      });
+      signal.addEventListener("abort", () => running.unsubscribe(), { once: true });
+      signal.addEventListener("abort", resolve, { once: true });
     });
-  }
-
-  #edges(edges, event) {
-    switch (event.__typename) {
-      case "TimelineEntryAdded": {
-        // Added or replaced: the same entry may be told again.
-        const others = edges.filter((edge) => edge.node.id !== event.edge.node.id);
-        return [...others, event.edge].sort((one, other) => (one.sortKey < other.sortKey ? 1 : -1));
-      }
-      case "TimelineEntryRemoved":
-        return edges.filter(
-          ({ node }) => node.id !== event.entryId && node.post.id !== event.unavailablePostId,
-        );
-      default:
-        return edges;
-    }
   }
 }

@@ -1,10 +1,9 @@
 """A home timeline that stays right through lost connections: asyncio and the websockets library.
 
-    timeline = HomeTimeline("wss://example.org/graphql", token)
+    timeline = HomeTimeline("wss://example.org/graphql", token, show=draw)
     await timeline.run()
 
-`token` is asked for an access token at each connection; `edges` is what to show, newest first. The protocol, and why it
-is done like this: docs/live.md.
+The protocol, and why it is done like this: docs/live.md.
 """
 
 import asyncio
@@ -15,154 +14,214 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 Edge = dict[str, Any]
+Event = dict[str, Any]
+Message = dict[str, Any]
 
-EDGE = """
-  cursor sortKey
-  node { id enteredAt repostedBy { handle } post { id text likeCount repostCount replyCount author { handle } } }
+POST = "id text likeCount repostCount replyCount author { id handle }"
+EDGE = f"sortKey node {{ id enteredAt repostedBy {{ id handle }} post {{ {POST} }} }}"
+PAGE = f"""
+query HomePage($first: Int, $after: String) {{
+  homeTimeline(first: $first, after: $after) {{ liveCursor edges {{ {EDGE} }} pageInfo {{ hasNextPage endCursor }} }}
+}}
 """
-PAGE = f"query ($first: Int) {{ homeTimeline(first: $first) {{ liveCursor edges {{ {EDGE} }} }} }}"
 EVENTS = f"""
-subscription ($after: String) {{
+subscription HomeEvents($after: String) {{
   homeTimelineEvents(after: $after) {{
     __typename liveCursor
     ... on TimelineEntryAdded {{ edge {{ {EDGE} }} }}
-    ... on TimelinePostUpdated {{ post {{ id text likeCount repostCount replyCount author {{ handle }} }} }}
+    ... on TimelinePostUpdated {{ post {{ {POST} }} }}
     ... on TimelineEntryRemoved {{ entryId unavailablePostId }}
   }}
 }}
 """
 # Seconds. The first try is nearly at once: most connections are lost by phones that change networks.
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
-# Seconds without a message after which the connection is taken for lost; the server pings every 45.
+# Seconds: two pings of the server, and some more.
 SILENCE = 100.0
+FORBIDDEN = 4403
+# Closed with these, the same would only happen again: they are mistakes of the app.
+MISTAKES = (4400, 4401, 4406, 4409)
+
+
+class SignedOut(Exception):
+    """Raised by `token` when the session cannot be refreshed: somebody has to sign in."""
+
+
+class Refused(Exception):
+    """The server answered with errors."""
 
 
 class HomeTimeline:
-    """The newest entries, kept right while `run` runs. `changed` is called after each change."""
+    """Entries, kept right while `run` runs.
+
+    `token` is asked for an access token at each connection, with True when the server did not accept the last one:
+    refresh the session then. It raises OSError when that could not be done. `show` gets the edges, newest first, after
+    each change. `first`: entries of a page. `silence`: seconds without a message after which the connection is lost.
+    """
 
     def __init__(
         self,
         url: str,
-        token: Callable[[], Awaitable[str]],
+        token: Callable[[bool], Awaitable[str]],
         *,
-        first: int = 50,
-        changed: Callable[[], None] = lambda: None,
+        first: int = 20,
+        show: Callable[[list[Edge]], None] = lambda edges: None,
+        silence: float = SILENCE,
     ) -> None:
-        self._url, self._token, self._first, self._changed = url, token, first, changed
-        self._held: dict[str, Edge] = {}
+        self._url, self._token, self._first, self._show = url, token, first, show
+        self._silence = silence
+        self.edges: list[Edge] = []
         self._cursor: str | None = None
-        # While the list has to be fetched: the events that came meanwhile, to be applied to it.
-        self._waiting: list[dict[str, Any]] | None = []
-        self._numbers = itertools.count()
+        self._refused = False
+        # Where the next page begins, and the sortKey of the last entry before it; None: everything is loaded.
+        self._next: str | None = None
+        self._end: str | None = None
+        # Whether the list has to be fetched from the top.
+        self._stale = True
+        # While a page is on its way: its message's id, and the events that came meanwhile.
         self._asked = ""
-
-    @property
-    def edges(self) -> list[Edge]:
-        """What to show, newest first."""
-        return sorted(self._held.values(), key=lambda edge: str(edge["sortKey"]), reverse=True)
+        self._kept: list[Event] | None = None
+        self._ids = itertools.count()
+        self._socket: ClientConnection | None = None
+        self._failures = 0
 
     async def run(self) -> None:
-        """Keep the list right until cancelled."""
-        failures = 0
+        """Keep the list right until cancelled; run again, it resumes. Raises SignedOut, and mistakes of the app."""
         while True:
             try:
                 async with connect(self._url, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
-                    await self._send(socket, "connection_init", payload=await self._authorization())
-                    async for message in self._messages(socket):
-                        failures = 0
-                        await self._handle(socket, message)
-            except (OSError, TimeoutError, WebSocketException, InvalidStatus):
-                pass  # whatever ended it: the cursor says where to go on
-            # Full jitter: a server that restarts would else meet all of its clients in the same moment.
-            longest = min(LONGEST_WAIT, FIRST_WAIT * 2**failures)
+                    authorization = f"Bearer {await self._token(self._refused)}"
+                    self._refused = False
+                    await _send(socket, "connection_init", payload={"authorization": authorization})
+                    self._socket = socket
+                    await self._read(socket)
+            except ConnectionClosed as closed:
+                code = closed.rcvd.code if closed.rcvd is not None else None
+                self._refused = code == FORBIDDEN
+                if code in MISTAKES:
+                    raise
+            except Refused:
+                # An answer with errors, such as INVALID_CURSOR: it cannot go on from here.
+                self._cursor = None
+            except (OSError, TimeoutError, WebSocketException):
+                pass  # the cursor says where to go on
+            finally:
+                self._socket = None
+            # Full jitter: without it all clients of a server that restarts would come back in the same moment.
+            longest = min(LONGEST_WAIT, FIRST_WAIT * 2**self._failures)
             await asyncio.sleep(random.uniform(0, longest))  # noqa: S311  # nothing is kept secret by it
-            failures += 1
+            self._failures += 1
 
-    async def _authorization(self) -> dict[str, str]:
-        # A new token at each connection: 4403 closes a socket whose session was not refreshed.
-        return {"Authorization": f"Bearer {await self._token()}"}
+    @property
+    def has_more(self) -> bool:
+        """Whether there are entries below."""
+        return self._next is not None
 
-    async def _messages(self, socket: ClientConnection) -> Any:
+    async def more(self) -> None:
+        """Ask for the next page below, which `show` brings; unless one is on its way, or there is no connection."""
+        if self._socket is not None and self._kept is None and not self._stale and self.has_more:
+            await self._ask(self._socket, self._next)
+
+    async def _read(self, socket: ClientConnection) -> None:
         while True:
-            async with asyncio.timeout(SILENCE):
-                yield json.loads(await socket.recv())
+            # Half-open connections tell nobody that they are over.
+            async with asyncio.timeout(self._silence):
+                message = json.loads(await socket.recv())
+            match message:
+                case {"type": "ping"}:
+                    await _send(socket, "pong")
+                case {"type": "connection_ack"}:
+                    await self._begin(socket)
+                case {"type": "next", "payload": {"data": {"homeTimelineEvents": event}}}:
+                    await self._heard(socket, event)
+                case {"type": "next", "id": id, "payload": {"data": {"homeTimeline": dict() as page}}}:
+                    if id == self._asked:
+                        await self._came(socket, page)
+                case {"type": "next" | "error", "payload": problem}:
+                    raise Refused(problem)
 
-    async def _handle(self, socket: ClientConnection, message: dict[str, Any]) -> None:
-        match message:
-            case {"type": "connection_ack"}:
-                if self._cursor is not None:
-                    await self._watch(socket)
-                if self._waiting is not None:
-                    await self._fetch(socket)
-            case {"type": "ping"}:
-                await self._send(socket, "pong")
-            case {"type": "next", "id": id, "payload": {"data": {"homeTimeline": dict() as page}}}:
-                if id == self._asked:
-                    await self._fetched(socket, page)
-            case {"type": "next", "payload": {"data": {"homeTimelineEvents": dict() as event}}}:
-                await self._heard(socket, event)
-            case {"type": "next" | "error"}:
-                # Something could not be answered: come back, and go on from the cursor.
-                await socket.close()
+    async def _begin(self, socket: ClientConnection) -> None:
+        if self._cursor is None or self._stale:
+            # Without a cursor the stream begins where the page was read, once that is known.
+            await self._ask(socket, None)
+        elif self._kept is not None:
+            self._settle()  # the next page did not come, but what happened meanwhile did
+        if self._cursor is not None:
+            await self._listen(socket)
 
-    async def _fetch(self, socket: ClientConnection) -> None:
-        self._waiting = []
-        self._asked = f"page-{next(self._numbers)}"
-        await self._send(
-            socket, "subscribe", self._asked, {"query": PAGE, "variables": {"first": self._first}}
-        )
+    async def _listen(self, socket: ClientConnection) -> None:
+        await _send(socket, "subscribe", "events", {"query": EVENTS, "variables": {"after": self._cursor}})
 
-    async def _fetched(self, socket: ClientConnection, page: dict[str, Any]) -> None:
-        self._held = {edge["node"]["id"]: edge for edge in page["edges"]}
-        waiting, self._waiting = self._waiting or [], None
-        for event in waiting:
-            self._apply(event)
+    async def _ask(self, socket: ClientConnection, after: str | None) -> None:
+        self._stale = self._stale or after is None
+        self._kept = []
+        # Only the answer to the last question counts.
+        self._asked = f"page-{next(self._ids)}"
+        variables = {"first": self._first, "after": after}
+        await _send(socket, "subscribe", self._asked, {"query": PAGE, "variables": variables})
+
+    async def _came(self, socket: ClientConnection, page: dict[str, Any]) -> None:
+        held = [] if self._stale else self.edges
+        self._stale, self._failures = False, 0
+        info = page["pageInfo"]
+        self._next = info["endCursor"] if info["hasNextPage"] else None
+        self._end = page["edges"][-1]["sortKey"] if info["hasNextPage"] else None
+        self.edges = merged(held, page["edges"])
+        self._settle()
         if self._cursor is None:
-            # Nothing that happens after the page is missed.
             self._cursor = page["liveCursor"]
-            await self._watch(socket)
-        self._changed()
+            await self._listen(socket)
 
-    async def _watch(self, socket: ClientConnection) -> None:
-        await self._send(
-            socket, "subscribe", "events", {"query": EVENTS, "variables": {"after": self._cursor}}
-        )
+    def _settle(self) -> None:
+        """Apply what came while the page was on its way: it may be newer than the page."""
+        kept, self._kept = self._kept or [], None
+        for event in kept:
+            self.edges = applied(self.edges, event, self._end)
+        self._show(self.edges)
 
-    async def _heard(self, socket: ClientConnection, event: dict[str, Any]) -> None:
+    async def _heard(self, socket: ClientConnection, event: Event) -> None:
         # Of events of a kind that is not known, too.
-        self._cursor = event["liveCursor"]
+        self._cursor, self._failures = event["liveCursor"], 0
         if event["__typename"] == "LiveReset":
-            # Fetch the list again; the stream goes on, and what it brings from here on applies to the new list.
-            await self._fetch(socket)
-        elif self._waiting is not None:
-            self._waiting.append(event)
+            # The stream goes on, and what it brings from here on applies to the page that is asked for now.
+            await self._ask(socket, None)
+        elif self._kept is not None:
+            self._kept.append(event)
         else:
-            self._apply(event)
-            self._changed()
+            self.edges = applied(self.edges, event, self._end)
+            self._show(self.edges)
 
-    def _apply(self, event: dict[str, Any]) -> None:
-        match event["__typename"]:
-            case "TimelineEntryAdded":
-                # Added or replaced: the same entry may be told again.
-                self._held[event["edge"]["node"]["id"]] = event["edge"]
-            case "TimelinePostUpdated":
-                for edge in self._held.values():
-                    if edge["node"]["post"]["id"] == event["post"]["id"]:
-                        edge["node"]["post"] = event["post"]
-            case "TimelineEntryRemoved":
-                gone = event["unavailablePostId"]
-                self._held = {
-                    id: edge
-                    for id, edge in self._held.items()
-                    if id != event["entryId"] and edge["node"]["post"]["id"] != gone
-                }
 
-    async def _send(
-        self, socket: ClientConnection, type: str, id: str | None = None, payload: object = None
-    ) -> None:
-        message = {"type": type, "id": id, "payload": payload}
-        await socket.send(json.dumps({key: value for key, value in message.items() if value is not None}))
+def merged(edges: list[Edge], newer: list[Edge]) -> list[Edge]:
+    """The edges with newer ones among them. A node is null when it could not be loaded."""
+    found = {edge["node"]["id"]: edge for edge in [*edges, *newer] if edge["node"] is not None}
+    return sorted(found.values(), key=lambda edge: str(edge["sortKey"]), reverse=True)
+
+
+def applied(edges: list[Edge], event: Event, end: str | None) -> list[Edge]:
+    """The edges after an event. `end`: the sortKey down to which pages were loaded, None for all."""
+    match event:
+        case {"__typename": "TimelineEntryAdded", "edge": edge}:
+            # An old entry can come back. Below the end it would stand alone: paging down brings it with its neighbours.
+            return edges if end is not None and edge["sortKey"] < end else merged(edges, [edge])
+        case {"__typename": "TimelinePostUpdated", "post": dict() as post}:
+            return [
+                edge | {"node": edge["node"] | {"post": post}}
+                if edge["node"]["post"]["id"] == post["id"]
+                else edge
+                for edge in edges
+            ]
+        case {"__typename": "TimelineEntryRemoved", "entryId": entry, "unavailablePostId": gone}:
+            return [
+                edge for edge in edges if edge["node"]["id"] != entry and edge["node"]["post"]["id"] != gone
+            ]
+    return edges
+
+
+async def _send(socket: ClientConnection, type: str, id: str | None = None, payload: object = None) -> None:
+    message = {"type": type, "id": id, "payload": payload}
+    await socket.send(json.dumps({key: value for key, value in message.items() if value is not None}))

@@ -12,7 +12,7 @@ export const socketUrl = graphqlUrl.replace("http", "ws");
 const PATIENCE = 20;
 
 export async function play(scenes) {
-  const result = await patiently(scenes[given.scene](), `the end of the scene ${given.scene}`, 3 * PATIENCE);
+  const result = await patiently(scenes[given.scene](), `the end of the scene ${given.scene}`, 5 * PATIENCE);
   // Whatever is still open ends with the process.
   process.stdout.write(`\n${JSON.stringify(result ?? null)}\n`, () => process.exit(0));
 }
@@ -70,7 +70,7 @@ export class Heard {
   }
 
   // The first thing so far or to come that passes. Rejects with what was given to fail().
-  until(test, what) {
+  until(test, what, seconds = PATIENCE) {
     const found = new Promise((resolve, reject) => {
       const look = () => {
         const index = this.all.findIndex(test);
@@ -82,7 +82,7 @@ export class Heard {
       this.#waiting.add(look);
       look();
     });
-    return patiently(found, `${what ?? test}; so far: ${JSON.stringify(this.all)}`);
+    return patiently(found, `${what ?? test}; so far: ${JSON.stringify(this.all)}`, seconds);
   }
 }
 

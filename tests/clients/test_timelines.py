@@ -1,4 +1,4 @@
-"""The example clients of docs/live.md keep a timeline right while the server is killed under them."""
+"""The example clients of docs/live.md keep a timeline right through all that happens to connections and servers."""
 
 import asyncio
 import os
@@ -6,17 +6,19 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.chaos.proxy import Proxy
 from tests.clients.conftest import HERE, Play
-from tests.conftest import Server
+from tests.conftest import Oracle, Server
 from tests.live import holds, quiet
 from tests.people import Person
+from tests.stories.test_open_sessions import long_ago, soon_over
 
 pytestmark = pytest.mark.clients
 EXAMPLES = HERE.parents[1] / "docs" / "examples"
@@ -78,48 +80,119 @@ def worker(server: Server, tmp_path: Path) -> Iterator[Worker]:
         made.close()
 
 
-@pytest.fixture(scope="module")
-def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def examples(tmp_path: Path) -> Path:
     """The examples, where Node finds the packages that they import."""
-    folder = HERE / "node_modules" / ".examples"
-    shutil.copytree(EXAMPLES, folder, dirs_exist_ok=True)
+    folder = tmp_path / "examples"
+    shutil.copytree(EXAMPLES, folder)
+    (folder / "node_modules").symlink_to(HERE / "node_modules", target_is_directory=True)
     return folder
 
 
-@pytest.mark.parametrize("client", ["graphql_ws", "apollo", "python"])
-async def test_a_timeline_is_right_whatever_happens_to_the_server(
-    node: Play,
-    python: Play,
-    client: str,
-    examples: Path,
-    server: Server,
-    worker: Worker,
-    alice: Person,
-    bob: Person,
-    carol: Person,
+class Network(Proxy):
+    """A network between the client and the server."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(int(server.url.rpartition(":")[2]))
+        self.connections = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        await super()._accepted(reader, writer)
+
+
+@pytest.fixture
+async def network(server: Server) -> AsyncIterator[Network]:
+    made = Network(server)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+Begin = Callable[..., "asyncio.Future[Any]"]
+
+
+@pytest.fixture(params=["graphql_ws", "apollo", "python"])
+async def begin(
+    request: pytest.FixtureRequest, node: Play, python: Play, examples: Path
+) -> AsyncIterator[Begin]:
+    """Begin a scene of one of the clients: `begin("keeps", url=…, bob=bob)`; what it shows in the end."""
+    client = request.param
+    begun: list[asyncio.Future[Any]] = []
+
+    def play(scene: str, **given: Any) -> "asyncio.Future[Any]":
+        played: Awaitable[Any]
+        if client == "python":
+            played = python("timeline_client.py", scene, examples=str(examples), **given)
+        else:
+            played = node("timelines.mjs", scene, client=client, examples=str(examples), **given)
+        begun.append(asyncio.ensure_future(played))
+        return begun[-1]
+
+    yield play
+    for one in begun:
+        one.cancel()
+    await asyncio.gather(*begun, return_exceptions=True)
+
+
+async def streams(url: str, count: int, showing: "asyncio.Future[Any]") -> None:
+    """Wait until a server has so many live streams."""
+
+    async def has() -> bool:
+        assert not showing.done(), showing.result()
+        async with httpx.AsyncClient() as http:
+            try:
+                return f"maydan_live_streams {count}.0" in (await http.get(f"{url}/metrics")).text
+            except httpx.HTTPError:
+                return False
+
+    await holds(has, patience=60)
+
+
+async def fresh(person: Person, **page: int) -> list[list[Any]]:
+    """The newest entries as a page has them now, and as clients tell them."""
+    return [
+        [
+            edge["node"]["id"],
+            edge["node"]["post"]["text"],
+            edge["node"]["post"]["likeCount"],
+            (edge["node"]["repostedBy"] or {}).get("handle"),
+        ]
+        for edge in (await person.home(**page))["edges"]
+    ]
+
+
+async def shows_what_is_there(
+    showing: "asyncio.Future[Any]", server: Server, alice: Person, bob: Person, entries: int = 50
+) -> Any:
+    """In the end the client shows what a fresh page does."""
+    await quiet(server)
+    await alice.posts("the end")
+    found = await fresh(bob, first=entries)
+    told = await showing
+    assert told["lines"] == found
+    assert found[0][1] == "the end"
+    return told
+
+
+async def test_the_server_is_killed_under_it(
+    begin: Begin, server: Server, worker: Worker, alice: Person, bob: Person, carol: Person
 ) -> None:
     await bob.follows(alice)
     await bob.follows(carol)
-    liked = await alice.posts("liked")
-    gone = await alice.posts("gone soon")
+    liked, gone = await alice.posts("liked"), await alice.posts("gone soon")
     await holds(worker.serves, patience=60)
-    play, script = (python, "timeline_client.py") if client == "python" else (node, "timelines.mjs")
-    showing: asyncio.Future[Any] = asyncio.ensure_future(
-        play(script, client, url=worker.url, bob=bob, examples=str(examples))
-    )
-
-    async def watches() -> bool:
-        assert not showing.done(), showing.result()
-        async with httpx.AsyncClient() as http:
-            found = (await http.get(f"{worker.url}/metrics")).text
-        return "maydan_live_streams 1.0" in found
+    showing = begin("keeps", url=worker.url, others=server.url, bob=bob)
 
     async def starts_again() -> None:
         worker.begin()
-        await holds(worker.serves, patience=60)
-        await holds(watches, patience=60)
+        await streams(worker.url, 1, showing)
 
-    await holds(watches, patience=60)
+    await streams(worker.url, 1, showing)
     await alice.posts("while it watches")
     worker.kill()
     await alice.posts("while nobody serves")
@@ -135,16 +208,108 @@ async def test_a_timeline_is_right_whatever_happens_to_the_server(
     await bob.follows(carol)
     await quiet(server)
     await alice.likes(liked)
-    await quiet(server)
-    await alice.posts("the end")
-    edges = (await bob.home(first=50))["edges"]
-    assert await showing == [
-        [
-            edge["node"]["id"],
-            edge["node"]["post"]["text"],
-            edge["node"]["post"]["likeCount"],
-            (edge["node"]["repostedBy"] or {}).get("handle"),
-        ]
-        for edge in edges
-    ]
-    assert edges[0]["node"]["post"]["text"] == "the end"
+    await shows_what_is_there(showing, server, alice, bob)
+
+
+async def test_the_network_is_cut(
+    begin: Begin, server: Server, network: Network, alice: Person, bob: Person, carol: Person
+) -> None:
+    await bob.follows(alice)
+    gone, reposted = await alice.posts("gone soon"), await carol.posts("reposted")
+    showing = begin("keeps", url=network.url, others=server.url, bob=bob)
+    for time in ("first", "second"):
+        await streams(server.url, 1, showing)
+        await alice.posts(f"before the {time} cut")
+        network.refuse()
+        await streams(server.url, 0, showing)
+        await alice.posts(f"during the {time}")
+        await alice.deletes(gone)
+        await alice.reposts(reposted)
+        await carol.likes(reposted)
+        network.heal()
+    await alice.undoes_repost(reposted)
+    # Taken out of the list together with what she reposted.
+    await carol.blocks(bob)
+    await shows_what_is_there(showing, server, alice, bob)
+
+
+async def test_nothing_comes_through_any_more_and_nobody_says_so(
+    begin: Begin, server: Server, network: Network, alice: Person, bob: Person
+) -> None:
+    await bob.follows(alice)
+    showing = begin("keeps", url=network.url, others=server.url, bob=bob, silence=1500)
+    await streams(server.url, 1, showing)
+    network.up.set(held=True)
+    network.down.set(held=True)
+    before = network.connections
+    await alice.posts("into the void")
+    await holds(lambda: network.connections > before, patience=60)
+    network.heal()
+    await shows_what_is_there(showing, server, alice, bob)
+
+
+async def test_its_token_runs_out_and_it_refreshes_the_session(
+    begin: Begin, server: Server, alice: Person, bob: Person, stored: Oracle
+) -> None:
+    await bob.follows(alice)
+    await long_ago(stored)
+    phone = soon_over(server, bob, seconds=5)
+    phone.refresh_token = bob.refresh_token
+    showing = begin("keeps", url=server.url, bob=phone)
+    await streams(server.url, 1, showing)
+    await alice.posts("by the first token")
+    await streams(server.url, 0, showing)
+    await alice.posts("when it was over")
+    await streams(server.url, 1, showing)
+    told = await shows_what_is_there(showing, server, alice, bob)
+    assert told["refusals"] == 1
+
+
+async def test_it_gives_up_when_the_session_is_over(begin: Begin, server: Server, bob: Person) -> None:
+    showing = begin("keeps", url=server.url, bob=bob)
+    await streams(server.url, 1, showing)
+    await bob.asks("mutation { signOut { userErrors { code } } }")
+    assert await showing == {"ended": "SignedOut"}
+
+
+async def test_it_pages_down_and_keeps_all_pages_right(
+    begin: Begin, server: Server, alice: Person, bob: Person, carol: Person
+) -> None:
+    await bob.follows(alice)
+    await bob.follows(carol)
+    posts = [await alice.posts(f"post {nth}") for nth in range(12)]
+    showing = begin("pages_down", url=server.url, bob=bob, first=3, pages=3)
+    await holds(lambda: ready(bob), patience=60)
+    await alice.deletes(posts[11])
+    await carol.likes(posts[4])
+    # Below what was loaded: it comes with its page, and not before.
+    await carol.reposts(posts[0])
+    await carol.undoes_repost(posts[0])
+    # Nine were loaded, one is gone, "ready" and "the end" came.
+    await shows_what_is_there(showing, server, alice, bob, entries=10)
+
+
+async def ready(person: Person) -> bool:
+    return "ready" in await person.home_texts(first=3)
+
+
+async def test_a_removal_overtakes_the_page_that_has_the_entry(
+    begin: Begin, server: Server, alice: Person, bob: Person
+) -> None:
+    await bob.follows(alice)
+    posts = [await alice.posts(f"post {nth}") for nth in range(5)]
+    told = await begin("late_page", url=server.url, alice=alice, bob=bob, first=3, gone=posts[0])
+    assert told["lines"] == await fresh(bob, first=50)
+
+
+async def test_it_sleeps_in_the_background(begin: Begin, server: Server, alice: Person, bob: Person) -> None:
+    await bob.follows(alice)
+    post = await alice.posts("before")
+    showing = begin("sleeps", url=server.url, bob=bob)
+    await streams(server.url, 1, showing)
+    await alice.posts("sleep")
+    await streams(server.url, 0, showing)
+    await alice.deletes(post)
+    await alice.posts("wake up")
+    await streams(server.url, 1, showing)
+    await shows_what_is_there(showing, server, alice, bob)
