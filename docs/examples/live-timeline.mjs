@@ -162,6 +162,8 @@ export class LiveTimeline {
   async #run(signal) {
     for (let failures = 0; !signal.aborted; failures++) {
       try {
+        // Before a socket is open: the server does not wait long for its token.
+        await this.authorization();
         if (this.#cursor === null || this.#stale) await this.#fetch(signal);
         if (signal.aborted) return;
         await this.listen(

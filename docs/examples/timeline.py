@@ -93,9 +93,10 @@ class HomeTimeline:
         """Keep the list right until cancelled; run again, it resumes. Raises SignedOut, and mistakes of the app."""
         while True:
             try:
+                # Before a socket is open: the server does not wait long for its token.
+                authorization = f"Bearer {await self._token(self._refused)}"
+                self._refused = False
                 async with connect(self._url, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
-                    authorization = f"Bearer {await self._token(self._refused)}"
-                    self._refused = False
                     await _send(socket, "connection_init", payload={"authorization": authorization})
                     self._socket = socket
                     await self._read(socket)

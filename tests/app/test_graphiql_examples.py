@@ -3,7 +3,15 @@
 import json
 
 import pytest
-from graphql import GraphQLSchema, OperationDefinitionNode, OperationType, build_schema, parse, validate
+from graphql import (
+    FieldNode,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    build_schema,
+    parse,
+    validate,
+)
 from graphql.execution.values import get_variable_values
 
 from app.graphiql.examples import Example, examples
@@ -43,3 +51,19 @@ def test_there_is_an_example_of_each_kind_each_with_a_tab_title_of_its_own() -> 
     assert {operation.operation for operation in operations} == set(OperationType)
     titles = [operation.name.value for operation in operations if operation.name]
     assert len(set(titles)) == len(operations)
+
+
+@pytest.mark.parametrize("timeline", ["homeTimeline", "publicTimeline"])
+def test_a_page_and_its_stream_can_be_tried_together(timeline: str) -> None:
+    roots = {
+        root.name.value: (example, root)
+        for example in examples()
+        for root in operation_of(example).selection_set.selections
+        if isinstance(root, FieldNode)
+    }
+    page, _ = roots[timeline]
+    assert {"liveCursor", "sortKey", "endCursor"} <= set(page.query.split())
+    stream, field = roots[f"{timeline}Events"]
+    assert [argument.name.value for argument in field.arguments or ()] == ["after"]
+    # From now on, until a cursor is put in: one of another day would only be reset.
+    assert json.loads(stream.variables) == {"after": None}

@@ -277,14 +277,17 @@ async def test_it_pages_down_and_keeps_all_pages_right(
 ) -> None:
     await bob.follows(alice)
     await bob.follows(carol)
+    afar = await (await server.sign_up("dora")).posts("from afar")
+    await alice.reposts(afar)
+    # Left out, since the first repost was just before.
+    await carol.reposts(afar)
     posts = [await alice.posts(f"post {nth}") for nth in range(12)]
     showing = begin("pages_down", url=server.url, bob=bob, first=3, pages=3)
     await holds(lambda: ready(bob), patience=60)
     await alice.deletes(posts[11])
     await carol.likes(posts[4])
-    # Below what was loaded: it comes with its page, and not before.
-    await carol.reposts(posts[0])
-    await carol.undoes_repost(posts[0])
+    # The second one comes in at its old place, below what was loaded: it comes with its page, and not before.
+    await alice.undoes_repost(afar)
     # Nine were loaded, one is gone, "ready" and "the end" came.
     await shows_what_is_there(showing, server, alice, bob, entries=10)
 
@@ -300,6 +303,14 @@ async def test_a_removal_overtakes_the_page_that_has_the_entry(
     posts = [await alice.posts(f"post {nth}") for nth in range(5)]
     told = await begin("late_page", url=server.url, alice=alice, bob=bob, first=3, gone=posts[0])
     assert told["lines"] == await fresh(bob, first=50)
+
+
+async def test_it_goes_on_after_errors(begin: Begin, server: Server, alice: Person, bob: Person) -> None:
+    await bob.follows(alice)
+    await alice.posts("before")
+    showing = begin("goes_on", url=server.url, bob=bob)
+    await streams(server.url, 1, showing)
+    await shows_what_is_there(showing, server, alice, bob)
 
 
 async def test_it_sleeps_in_the_background(begin: Begin, server: Server, alice: Person, bob: Person) -> None:

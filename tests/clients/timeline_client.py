@@ -43,6 +43,7 @@ class Client:
     def __init__(self, kind: Any = None) -> None:
         self.changed = asyncio.Event()
         self.refusals = 0
+        self.failing = 0
         self.tokens = {"accessToken": given["bob"]["token"], "refreshToken": given["bob"]["refreshToken"]}
         self.timeline = (kind or HomeTimeline)(
             given["url"].replace("http", "ws") + "/graphql",
@@ -55,6 +56,9 @@ class Client:
 
     async def token(self, refused: bool) -> str:
         """As an app does it: the session is refreshed when the server did not accept its token."""
+        if self.failing > 0:
+            self.failing -= 1
+            raise OSError("no way to the server")
         if refused:
             self.refusals += 1
             done = (await ask(None, REFRESH, token=self.tokens["refreshToken"]))["refreshSession"]
@@ -141,6 +145,14 @@ async def late_page() -> Any:
     return await client.at_the_end()
 
 
+async def goes_on() -> Any:
+    """No token is to be had for a while, then the cursor is none."""
+    client = Client()
+    client.failing = 2
+    client.timeline._cursor, client.timeline._stale = "nonsense", False
+    return await client.at_the_end()
+
+
 async def sleeps() -> Any:
     """It is not there for a while."""
     client = Client()
@@ -153,5 +165,5 @@ async def sleeps() -> Any:
     return await client.at_the_end()
 
 
-SCENES = {scene.__name__: scene for scene in (keeps, pages_down, late_page, sleeps)}
+SCENES = {scene.__name__: scene for scene in (keeps, pages_down, late_page, goes_on, sleeps)}
 print("\n" + json.dumps(asyncio.run(SCENES[given["scene"]]())))

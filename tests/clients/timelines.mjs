@@ -13,7 +13,9 @@ const has = (text) => (edges) => edges.some(({ node }) => node.post.text === tex
 // As an app does it: the session is refreshed when the server did not accept its token.
 let { token: accessToken, refreshToken } = given.bob;
 let refusals = 0;
+let failing = 0;
 async function token(refused) {
+  if (failing-- > 0) throw new TypeError("fetch failed");
   if (!refused) return accessToken;
   refusals++;
   const document = `mutation ($token: String!) { refreshSession(input: { refreshToken: $token }) {
@@ -94,6 +96,22 @@ await play({
     await events.until((event) => event.__typename === "LiveCaughtUp");
     await timeline.more();
     await post(given.alice, "the end");
+    return atTheEnd();
+  },
+
+  // No token is to be had for a while, then the cursor is none.
+  async goes_on() {
+    failing = 2;
+    let first = true;
+    const confused = (kind) =>
+      class extends kind {
+        listen(after, heard, signal) {
+          const given = first ? "nonsense" : after;
+          first = false;
+          return super.listen(given, heard, signal);
+        }
+      };
+    client(confused).start();
     return atTheEnd();
   },
 
