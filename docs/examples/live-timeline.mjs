@@ -28,15 +28,18 @@ const LONGEST_WAIT = 30_000;
 const SILENCE = 100_000;
 const FORBIDDEN = 4403;
 // Closed with these, the same would only happen again: they are mistakes of the app.
-const MISTAKES = new Set([4400, 4401, 4406, 4409]);
+const MISTAKES = new Set([1009, 4400, 4401, 4406, 4409]);
 
 /** Thrown by `token` when the session cannot be refreshed: somebody has to sign in. */
 export class SignedOut extends Error {}
 
+/** Milliseconds, after so many failures. */
+export const longestWait = (failures) => Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** failures);
+
 /** Full jitter: without it all clients of a server that restarts would come back in the same moment. */
 export const backoff = (failures) =>
   new Promise((resolve) => {
-    setTimeout(resolve, Math.random() * Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** failures));
+    setTimeout(resolve, Math.random() * longestWait(failures));
   });
 
 const newestFirst = (one, other) => (one.sortKey < other.sortKey ? 1 : -1);

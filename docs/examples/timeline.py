@@ -40,11 +40,14 @@ subscription HomeEvents($after: String) {{
 """
 # Seconds. The first try is nearly at once: most connections are lost by phones that change networks.
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
+# Bytes: the server's longest answer has 4 Mi characters, of four bytes at most. websockets refuses more than 1 MiB by
+# itself, which a page of 60 of the longest posts has.
+LONGEST_MESSAGE = 2**24
 # Seconds: two pings of the server, and some more.
 SILENCE = 100.0
 FORBIDDEN = 4403
 # Closed with these, the same would only happen again: they are mistakes of the app.
-MISTAKES = (4400, 4401, 4406, 4409)
+MISTAKES = (1009, 4400, 4401, 4406, 4409)
 
 
 class SignedOut(Exception):
@@ -96,7 +99,8 @@ class HomeTimeline:
                 # Before a socket is open: the server does not wait long for its token.
                 authorization = f"Bearer {await self._token(self._refused)}"
                 self._refused = False
-                async with connect(self._url, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
+                protocols = [Subprotocol("graphql-transport-ws")]
+                async with connect(self._url, subprotocols=protocols, max_size=LONGEST_MESSAGE) as socket:
                     await _send(socket, "connection_init", payload={"authorization": authorization})
                     self._socket = socket
                     await self._read(socket)
@@ -113,8 +117,7 @@ class HomeTimeline:
             finally:
                 self._socket = None
             # Full jitter: without it all clients of a server that restarts would come back in the same moment.
-            longest = min(LONGEST_WAIT, FIRST_WAIT * 2**self._failures)
-            await asyncio.sleep(random.uniform(0, longest))  # noqa: S311  # nothing is kept secret by it
+            await asyncio.sleep(random.uniform(0, longest_wait(self._failures)))  # noqa: S311  # nothing is kept secret by it
             self._failures += 1
 
     @property
@@ -195,6 +198,12 @@ class HomeTimeline:
         else:
             self.edges = applied(self.edges, event, self._end)
             self._show(self.edges)
+
+
+def longest_wait(failures: int) -> float:
+    """Seconds, after so many failures."""
+    # Doubled ten times it is long enough; a thousand times, some hours of failures, it is too large for a float.
+    return min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(failures, 10))
 
 
 def merged(edges: list[Edge], newer: list[Edge]) -> list[Edge]:

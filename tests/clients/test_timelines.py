@@ -313,6 +313,25 @@ async def test_it_goes_on_after_errors(begin: Begin, server: Server, alice: Pers
     await shows_what_is_there(showing, server, alice, bob)
 
 
+async def test_a_page_of_the_longest_posts_comes(
+    begin: Begin, server: Server, alice: Person, bob: Person
+) -> None:
+    await bob.follows(alice)
+    # 18 KB each: graphemes of a letter and nine marks, four bytes a mark.
+    longest = 500 * ("a" + 9 * "\U0001d165")
+    for _ in range(60):
+        await alice.posts(longest)
+    showing = begin("keeps", url=server.url, bob=bob, first=60)
+    await streams(server.url, 1, showing)
+    await shows_what_is_there(showing, server, alice, bob, entries=61)
+
+
+async def test_it_waits_no_longer_however_often_it_failed(begin: Begin, server: Server, bob: Person) -> None:
+    # So many failures are some months.
+    waits = await begin("waits", url=server.url, bob=bob, failures=[0, 1, 5, 6, 1_000_000])
+    assert waits == [500, 1_000, 16_000, 30_000, 30_000]
+
+
 async def test_it_sleeps_in_the_background(begin: Begin, server: Server, alice: Person, bob: Person) -> None:
     await bob.follows(alice)
     post = await alice.posts("before")

@@ -165,5 +165,10 @@ async def sleeps() -> Any:
     return await client.at_the_end()
 
 
-SCENES = {scene.__name__: scene for scene in (keeps, pages_down, late_page, goes_on, sleeps)}
+async def waits() -> Any:
+    """The most that it waits, in milliseconds, after so many failures."""
+    return [1000 * example.longest_wait(failures) for failures in given["failures"]]
+
+
+SCENES = {scene.__name__: scene for scene in (keeps, pages_down, late_page, goes_on, sleeps, waits)}
 print("\n" + json.dumps(asyncio.run(SCENES[given["scene"]]())))

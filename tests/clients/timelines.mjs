@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { ask, given, graphqlUrl, Heard, patiently, play, post, socketUrl } from "./given.mjs";
 
 const example = (name) => import(pathToFileURL(`${given.examples}/${name}`));
-const { SignedOut } = await example("live-timeline.mjs");
+const { longestWait, SignedOut } = await example("live-timeline.mjs");
 const { HomeTimeline } = await example("timeline.mjs");
 const { ApolloTimeline } = await example("timeline-apollo.mjs");
 
@@ -114,6 +114,8 @@ await play({
     client(confused).start();
     return atTheEnd();
   },
+
+  waits: async () => given.failures.map(longestWait),
 
   async sleeps() {
     const timeline = client();
