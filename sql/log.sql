@@ -82,9 +82,9 @@ SELECT number, owner_id, kind, public, data FROM (
 
 -- name: take_lease :maybe
 -- A row when $2 holds the lease for the part now: it did before, or the holder has not beaten for $3 seconds. The epoch is
--- a new one where this is another server, or another timeline of it, than that on which it began.
+-- a new one where this is another database than that in which it began.
 UPDATE sequencers SET holder = $2, beat_at = clock_timestamp(), origin = log_origin(),
-       epoch = CASE WHEN origin = log_origin() THEN epoch ELSE substr(md5(gen_random_uuid()::text), 1, 8) END
+       epoch = CASE WHEN origin IN ('', log_origin()) THEN epoch ELSE substr(md5(gen_random_uuid()::text), 1, 8) END
 WHERE part = $1 AND (holder = $2 OR beat_at < clock_timestamp() - make_interval(secs => $3))
 RETURNING number, room;
 

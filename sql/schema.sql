@@ -37,7 +37,11 @@ $$;
 CREATE FUNCTION public.log_origin() RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
-    SELECT system_identifier || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM pg_control_system()
+    SELECT concat_ws('/',
+        (SELECT system_identifier FROM pg_control_system()),
+        substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8),
+        (SELECT oid FROM pg_database WHERE datname = current_database()),
+        'sequencers'::regclass::oid)
 $$;
 
 CREATE FUNCTION public.make_log_room(of_part smallint, by_holder text, size bigint) RETURNS bigint
