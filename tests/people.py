@@ -167,7 +167,10 @@ class Person:
     async def socket(self) -> AsyncIterator["Socket"]:
         """A graphql-transport-ws connection, initialised with their token."""
         async with connect(
-            f"{self.url.replace('http', 'ws', 1)}/graphql", subprotocols=[Subprotocol("graphql-transport-ws")]
+            f"{self.url.replace('http', 'ws', 1)}/graphql",
+            subprotocols=[Subprotocol("graphql-transport-ws")],
+            # Everything is read at once: behind a full queue the server's close frame would not be seen for 10 s.
+            max_queue=None,
         ) as connection:
             socket = Socket(connection)
             payload = {} if self.token is None else {"authorization": f"Bearer {self.token}"}
