@@ -21,7 +21,12 @@ class TimelineEvent:
     live_cursor: str = strawberry.field(description="Where to resume after this event: give it as `after`.")
 
 
-@strawberry.type(description="An entry came in: add it by its sortKey, or replace the one with its id.")
+@strawberry.type(
+    description=(
+        "An entry came in: add it by its sortKey, or replace the one with its id. It can be an old one: below the last "
+        "entry that was loaded leave it out while there are more pages, since the next page brings it."
+    )
+)
 class TimelineEntryAdded(TimelineEvent):
     edge: TimelineEdge = strawberry.field(description="The entry, as a page would have it.")
 
@@ -57,9 +62,9 @@ class LiveCaughtUp(TimelineEvent):
 
 @strawberry.type(
     description=(
-        "The list held can no longer be brought up to date by events (a cursor too old, a follow that brings old "
-        "entries in): fetch it again from the top. The stream goes on, and its next events apply to a page that was "
-        "asked for after this one."
+        "The list held can no longer be brought up to date by events (a cursor too old; a follow, an unfollow or a "
+        "block, by which many entries come or go): fetch it again from the top. The stream goes on, and its next "
+        "events apply to a page that was asked for after this one."
     )
 )
 class LiveReset(TimelineEvent):
