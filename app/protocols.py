@@ -97,6 +97,14 @@ class HttpProtocol(_Watched, HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = {IS_BEHIND: {"is_behind": self.is_behind}}
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        super().connection_lost(exc)
+        # uvicorn leaves it when the peer reset the connection, and all of that would be kept until it strikes.
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
+
     def is_behind(self) -> bool:
         """Whether what is sent would wait for the peer."""
         return self.flow.write_paused

@@ -37,6 +37,9 @@ LOOK_EVERY = 0.2
 FIRST_ANSWER_SECONDS = 60.0
 # Seconds beyond SHUTDOWN_SECONDS until a worker is killed.
 SHUTDOWN_MARGIN = 5.0
+# Seconds after which a client is gone that acknowledges nothing of what it is sent, as server-sent events have no pongs;
+# the system's own limit is a quarter of an hour. Longer than two pings of a WebSocket, which has a close code for it.
+UNHEARD = 100.0
 # A worker that lives shorter than this many seconds is replaced after a pause, not at once.
 SHORT_LIFE = 5.0
 
@@ -237,6 +240,9 @@ def open_socket(host: str, port: int | None) -> socket.socket:
         listening = socket.socket(family, socket.SOCK_STREAM)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if sys.platform == "linux":
+                # Connections inherit it.
+                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNHEARD * 1000))
             listening.bind((address[0], candidate, *address[2:]))
             listening.listen(BACKLOG)
         except OSError as error:

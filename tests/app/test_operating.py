@@ -1,9 +1,12 @@
 """What operators rely on: health, readiness, metrics, the log's lines, and a database that goes and comes back."""
 
 import asyncio
+import gc
 import io
 import json
 import logging
+import socket
+import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from app import operations
 from app.embedded import EmbeddedPostgres
 from app.migrations import migrate
+from app.protocols import HttpProtocol
 from resolvers import posts
 from resolvers.context import Context
 from tests.conftest import Oracle, Server, serving
@@ -285,3 +289,20 @@ async def test_postgresql_goes_and_comes_back(
         assert await alice.home_texts() == ["after", "before"]
     assert "operation failed" not in logged.getvalue()
     assert str(own_postgres.dsn()) not in logged.getvalue()
+
+
+async def test_nothing_is_kept_of_connections_that_were_reset(server: Server) -> None:
+    def held() -> int:
+        gc.collect()
+        return sum(type(one) is HttpProtocol for one in gc.get_objects())
+
+    before = held()
+    host, port = server.url.removeprefix("http://").split(":")
+    for _ in range(5):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        await reader.readuntil(b"}")
+        reset = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        writer.transport.abort()
+    await holds(lambda: held() <= before)

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from app.embedded import EmbeddedValkey
+from app.serve import open_socket
 from tests.valkey_cluster import ValkeyCluster
 
 ROOT = Path(__file__).parents[2]
@@ -260,3 +261,10 @@ def test_a_second_ctrl_c_does_not_wait(serve: Callable[..., Serving], folder: Pa
     os.killpg(serving.process.pid, signal.SIGINT)
     assert serving.process.wait(20) == 0
     assert gone(worker)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the option")
+def test_connections_end_whose_other_side_acknowledges_nothing() -> None:
+    with open_socket("127.0.0.1", None) as listening:
+        with socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 100_000

@@ -69,7 +69,11 @@ class Proxy:
         """Drop everything."""
         if self._server is not None:
             self._server.close()
+        self.heal()
         self.cut()
+        # Connections end by themselves then; who is cancelled instead is reported by asyncio.
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=5)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
