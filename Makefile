@@ -13,9 +13,12 @@ JOBS ?= auto
 ARGS ?=
 CASES ?= 100000
 SEED ?=
-# Of `make chaos`: seconds, and which faults: some, all, pairs, or names of them.
+# Of `make chaos`: seconds, which faults (some, all, pairs, or names of them), and one Valkey or a cluster: single, cluster.
 DURATION ?= 60
 FAULTS ?= some
+BUS ?= single
+# Of `make chaos-connections`.
+COUNT ?= 10000
 PEERS := bench/peers/node_modules/.package-lock.json
 # The clients that tests run, and Node, live beside the server: their requirements may contradict its own.
 CLIENTS := .venv-clients
@@ -25,7 +28,7 @@ CLIENTS_NODE := tests/clients/node_modules/.package-lock.json
 DEMO ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser test-clients campaign-execution chaos check fmt schema sql-schema live-states bench bench-peers bench-check bench-hostile bench-live bench-sql lock clean
+.PHONY: help run test test-browser test-clients campaign-execution chaos chaos-connections check fmt schema sql-schema live-states bench bench-peers bench-check bench-hostile bench-live bench-sql lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -71,7 +74,10 @@ campaign-execution: $(DEV) ## Compare the executor with graphql-core on CASES ra
 	@exec $(BIN)/python -m tests.execution.campaign --cases $(CASES) $(if $(SEED),--seed $(SEED))
 
 chaos: $(DEV) ## Let 200 clients use real servers while things break, for DURATION seconds from SEED on; check what they saw.
-	@exec $(BIN)/python -m tests.chaos.campaign --duration $(DURATION) --faults "$(FAULTS)" $(if $(SEED),--seed $(SEED))
+	@exec $(BIN)/python -m tests.chaos.campaign --duration $(DURATION) --faults "$(FAULTS)" --bus $(BUS) $(if $(SEED),--seed $(SEED))
+
+chaos-connections: $(DEV) ## Let COUNT connections of every kind come and go at a worker, from SEED on; see that nothing of them stays.
+	@exec $(BIN)/python -m tests.chaos.connections --count $(COUNT) $(if $(SEED),--seed $(SEED))
 
 bench: $(DEV) ## Measure operations beside stock Strawberry and the same work by hand.
 	@exec $(BIN)/python -m bench $(ARGS)

@@ -134,11 +134,13 @@ class Node:
 class ValkeyCluster:
     """Primaries with one replica each. `start` takes some three seconds, two of which are Valkey's own caution."""
 
-    def __init__(self, folder: Path, *, primaries: int = 3, node_timeout: float = 2.0) -> None:
+    def __init__(
+        self, folder: Path, *, primaries: int = 3, node_timeout: float = 2.0, options: tuple[str, ...] = ()
+    ) -> None:
         self.folder = folder
         self.nodes: list[Node] = []
         self._primaries = primaries
-        self._options = ("--cluster-node-timeout", str(round(node_timeout * 1000)))
+        self._options = ("--cluster-node-timeout", str(round(node_timeout * 1000)), *options)
         self._guard: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

@@ -12,78 +12,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Protocol
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from app.embedded import EmbeddedPostgres, EmbeddedValkey
+from app.embedded import EmbeddedPostgres
 from app.migrations import migrate
 from app.settings import Settings
-from tests.chaos.proxy import Proxy
+from tests.chaos.buses import Bus
+from tests.chaos.proxy import Proxies, Proxy
 
 # Seconds: `serve` looks at its workers so often and replaces those that ended.
 LOOK_EVERY = 0.2
 START_SECONDS = 60.0
-
-
-class Bus(Protocol):
-    """What the campaign needs of the bus between workers. A cluster of Valkeys is another class with these methods,
-    chosen in Backend.start."""
-
-    async def start(self) -> None:
-        """Start it."""
-
-    async def stop(self) -> None:
-        """Stop it."""
-
-    def upstream(self) -> Path:
-        """The socket to which proxies lead."""
-
-    def kill(self) -> None:
-        """Kill it; somebody starts it again within a second."""
-
-    def signal(self, number: int) -> None:
-        """Send the server a signal."""
-
-    async def flush(self) -> None:
-        """Forget everything and cut all connections."""
-
-
-class SingleValkey:
-    """One Valkey, as a bus."""
-
-    def __init__(self, folder: Path) -> None:
-        self._valkey = EmbeddedValkey(folder)
-
-    async def start(self) -> None:
-        await asyncio.to_thread(self._valkey.start)
-
-    async def stop(self) -> None:
-        await asyncio.to_thread(self._valkey.stop)
-
-    def upstream(self) -> Path:
-        return Path(unquote(urlsplit(self._valkey.url).path))
-
-    def kill(self) -> None:
-        self._valkey.kill()
-
-    def signal(self, number: int) -> None:
-        kept = self._valkey._kept
-        pid = 0 if kept is None else kept.state()[0]
-        # Nobody is there while another fault has it stopped; and 0 would be ourselves.
-        if pid > 0:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-
-    async def flush(self) -> None:
-        async with Redis.from_url(self._valkey.url) as redis:
-            with contextlib.suppress(RedisError, OSError):
-                await redis.flushall()
-                for kind in ("pubsub", "normal"):
-                    await redis.client_kill_filter(_type=kind, skipme=True)
 
 
 class Worker:
@@ -96,20 +37,21 @@ class Worker:
         self.port: int = self._listening.getsockname()[1]
         self.door = Proxy(self.port)
         self.database: Proxy
-        self.bus: Proxy
+        self.bus: Proxies
         self._environment: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline = -1
         self.starts = 0
 
-    async def start(self, settings: Settings, database: Path, bus: Path) -> None:
+    async def start(self, settings: Settings, database: Path, bus: Bus) -> None:
         """Start its networks and the process."""
-        self.database, self.bus = Proxy(database), Proxy(bus)
-        for proxy in (self.door, self.database, self.bus):
+        self.database = Proxy(database)
+        for proxy in (self.door, self.database):
             await proxy.start()
+        self.bus, redis_url = await bus.network(self.number)
         urls = {
             "database_url": f"postgresql://maydan@127.0.0.1:{self.database.port}/maydan?sslmode=disable",
-            "redis_url": f"redis://127.0.0.1:{self.bus.port}/0",
+            "redis_url": redis_url,
         }
         self._environment = os.environ | settings.model_copy(update=urls).environment()
         self._begin()
@@ -168,11 +110,10 @@ class Worker:
 class Backend:
     """All servers of a campaign, in a folder of their own."""
 
-    def __init__(self, folder: Path, workers: int) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, workers: int, bus: Bus) -> None:
         # Durable: an answered post must survive an immediate stop.
         self.postgres = EmbeddedPostgres(folder, durable=True)
-        self.bus: Bus
+        self.bus = bus
         self.workers = [Worker(number, folder / f"worker-{number}.log") for number in range(workers)]
         self.settings = Settings.model_validate(
             {
@@ -197,14 +138,13 @@ class Backend:
 
     async def start(self) -> None:
         """Start PostgreSQL and the bus; `serve` comes when there is data."""
-        self.bus = SingleValkey(self._folder)
         await asyncio.gather(asyncio.to_thread(self.postgres.start), self.bus.start())
         await migrate(self.dsn)
 
     async def serve(self) -> None:
         """Start the workers and wait until they answer."""
         for worker in self.workers:
-            await worker.start(self.settings, self._database_socket(), self.bus.upstream())
+            await worker.start(self.settings, self._database_socket(), self.bus)
         for worker in self.workers:
             await self.answers(worker)
         self._watch = asyncio.create_task(self._look())
@@ -231,6 +171,7 @@ class Backend:
         while True:
             for worker in self.workers:
                 worker.look()
+            await self.bus.look()
             await asyncio.sleep(LOOK_EVERY)
 
     async def insist(self, statement: str, *values: object) -> object:

@@ -1,6 +1,6 @@
 """A campaign: clients use real servers while things break; then it is checked whether the invariants held.
 
-`python -m tests.chaos.campaign --duration 60 --seed 1 --faults some`; the last line is a JSON object.
+`python -m tests.chaos.campaign --duration 60 --seed 1 --faults some --bus single`; the last line is a JSON object.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from app.parts import access_tokens
 from resolvers.ids import user_gid
 from tests.chaos import ending, faults
 from tests.chaos.backend import Backend, Worker
+from tests.chaos.buses import ClusteredValkey, SingleValkey
 from tests.chaos.certain import Certain
 from tests.chaos.checker import check, told
 from tests.chaos.clients import Client, Stage
@@ -73,10 +74,10 @@ async def seeded(backend: Backend, chance: random.Random) -> tuple[list[int], se
 class Campaign:
     """One campaign; `run` once."""
 
-    def __init__(self, duration: float, seed: int, how: str) -> None:
+    def __init__(self, duration: float, seed: int, how: str, bus: str) -> None:
         self._seed, self._chance = seed, random.Random(seed)
         self._plan = faults.plan(how, max(duration - CALM - TAIL, 10.0), self._chance)
-        self._duration = duration
+        self._duration, self._bus = duration, bus
         self.history = History(CLIENTS)
 
     async def run(self, folder: Path) -> dict[str, object]:
@@ -86,7 +87,8 @@ class Campaign:
                 f"campaign: {problem.get('message')} {problem.get('exception')!r}", file=sys.stderr
             )
         )
-        backend = Backend(folder, WORKERS)
+        bus = ClusteredValkey(folder, self._chance) if self._bus == "cluster" else SingleValkey(folder)
+        backend = Backend(folder, WORKERS, bus)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(backend.stop)
             await backend.start()
@@ -208,6 +210,7 @@ class Campaign:
             print(told(history, violations[0]), flush=True)
         return {
             "seed": self._seed,
+            "bus": self._bus,
             "duration": round(history.ended - history.began, 1),
             "faults": [fault.name for fault in history.faults],
             "counts": self._counts(known),
@@ -247,11 +250,12 @@ def main() -> int:
     parser.add_argument(
         "--faults", default="some", help="some, all, pairs, or names with commas; a pair is A + B"
     )
+    parser.add_argument("--bus", choices=["single", "cluster"], default="single", help="one Valkey, or six")
     given = parser.parse_args()
     seed = secrets.randbelow(2**32) if given.seed is None else given.seed
     print(f"seed {seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="maydan-chaos-") as folder:
-        campaign = Campaign(given.duration, seed, given.faults)
+        campaign = Campaign(given.duration, seed, given.faults, given.bus)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             outcome = runner.run(campaign.run(Path(folder)))
     print(json.dumps(outcome))

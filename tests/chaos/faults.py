@@ -13,7 +13,7 @@ import asyncpg
 from tests.chaos.backend import Backend, Worker
 from tests.chaos.clients import Client, Stage
 from tests.chaos.history import Fault, Impairment
-from tests.chaos.proxy import Proxy
+from tests.chaos.proxy import Line
 from tests.chaos.writers import SlowWriters
 
 # Seconds that a fault lasts.
@@ -186,17 +186,17 @@ async def _backends_terminated(scene: Scene) -> None:
 
 @fault("Valkey killed")
 async def _valkey_killed(scene: Scene) -> None:
-    scene.backend.bus.kill()
+    await scene.backend.bus.kill()
     await scene.lasts()
 
 
 @fault("Valkey stopped for 5 s")
 async def _valkey_stopped(scene: Scene) -> None:
-    scene.backend.bus.signal(signal.SIGSTOP)
+    await scene.backend.bus.signal(signal.SIGSTOP)
     try:
         await asyncio.sleep(5)
     finally:
-        scene.backend.bus.signal(signal.SIGCONT)
+        await scene.backend.bus.signal(signal.SIGCONT)
 
 
 @fault("Valkey flushed")
@@ -215,29 +215,29 @@ async def _valkey_restarted(scene: Scene) -> None:
         await scene.backend.bus.start()
 
 
-def _half_open(proxy: Proxy, chance: random.Random) -> None:
-    proxy.up.set(held=True)
-    proxy.down.set(held=True)
+def _half_open(line: Line, chance: random.Random) -> None:
+    line.up.set(held=True)
+    line.down.set(held=True)
 
 
-def _one_way(proxy: Proxy, chance: random.Random) -> None:
-    chance.choice([proxy.up, proxy.down]).set(held=True)
+def _one_way(line: Line, chance: random.Random) -> None:
+    chance.choice([line.up, line.down]).set(held=True)
 
 
-def _delayed(proxy: Proxy, chance: random.Random) -> None:
-    for way in (proxy.up, proxy.down):
+def _delayed(line: Line, chance: random.Random) -> None:
+    for way in (line.up, line.down):
         way.set(delay=chance.uniform(0.02, 0.25))
 
 
-def _dripping(proxy: Proxy, chance: random.Random) -> None:
-    chance.choice([proxy.up, proxy.down]).set(drips=True)
+def _dripping(line: Line, chance: random.Random) -> None:
+    chance.choice([line.up, line.down]).set(drips=True)
 
 
-def _reset(proxy: Proxy, chance: random.Random) -> None:
-    proxy.refuse()
+def _reset(line: Line, chance: random.Random) -> None:
+    line.refuse()
 
 
-NETWORKS: dict[str, Callable[[Proxy, random.Random], None]] = {
+NETWORKS: dict[str, Callable[[Line, random.Random], None]] = {
     "half-open": _half_open,
     "one way": _one_way,
     "delayed": _delayed,
@@ -249,8 +249,13 @@ NETWORKS: dict[str, Callable[[Proxy, random.Random], None]] = {
 def _bad_network(whose: str, how: str) -> Happening:
     async def happening(scene: Scene) -> None:
         worker = scene.some_worker()
-        proxy = {"Valkey": worker.bus, "PostgreSQL": worker.database, "its clients": worker.door}[whose]
-        NETWORKS[how](proxy, scene.chance)
+        lines: dict[str, Line] = {
+            "Valkey": worker.bus,
+            "PostgreSQL": worker.database,
+            "its clients": worker.door,
+        }
+        line = lines[whose]
+        NETWORKS[how](line, scene.chance)
         try:
             if whose == "its clients":
                 with scene.impairs(worker):
@@ -258,7 +263,7 @@ def _bad_network(whose: str, how: str) -> Happening:
             else:
                 await scene.lasts()
         finally:
-            proxy.heal()
+            line.heal()
 
     return happening
 

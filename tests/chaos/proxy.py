@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,21 +49,33 @@ class Way:
         await writer.drain()
 
 
+class Ways:
+    """The same direction of several proxies."""
+
+    def __init__(self, ways: Sequence[Way]) -> None:
+        self._ways = ways
+
+    def set(self, *, delay: float = 0.0, held: bool = False, drips: bool = False) -> None:
+        """From now on all are so."""
+        for way in self._ways:
+            way.set(delay=delay, held=held, drips=drips)
+
+
 class Proxy:
     """A port that leads to a server: to a port of this machine, or to a Unix socket."""
 
-    def __init__(self, upstream: int | Path) -> None:
-        self._upstream = upstream
+    def __init__(self, upstream: int | Path, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._upstream, self._host = upstream, host
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
         self._refuses = False
         self._tasks: set[asyncio.Task[None]] = set()
         self.up, self.down = Way(), Way()
-        self.port = 0
+        self.port = port
 
     async def start(self) -> None:
-        """Listen on a free port."""
-        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0, backlog=2048)
+        """Listen on the port given, or on a free one."""
+        self._server = await asyncio.start_server(self._accepted, self._host, self.port, backlog=2048)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -129,6 +142,39 @@ class Proxy:
         if isinstance(self._upstream, Path):
             return await asyncio.open_unix_connection(str(self._upstream))
         return await asyncio.open_connection("127.0.0.1", self._upstream)
+
+
+class Proxies:
+    """Proxies that are one network: whatever happens to it happens to all of them."""
+
+    def __init__(self, proxies: Sequence[Proxy]) -> None:
+        self._proxies = proxies
+        self.up = Ways([proxy.up for proxy in proxies])
+        self.down = Ways([proxy.down for proxy in proxies])
+
+    async def stop(self) -> None:
+        """Drop everything."""
+        for proxy in self._proxies:
+            await proxy.stop()
+
+    def cut(self) -> None:
+        """Reset all connections."""
+        for proxy in self._proxies:
+            proxy.cut()
+
+    def refuse(self) -> None:
+        """Reset all connections, and new ones as they come."""
+        for proxy in self._proxies:
+            proxy.refuse()
+
+    def heal(self) -> None:
+        """A good network again."""
+        for proxy in self._proxies:
+            proxy.heal()
+
+
+# What a network does to those who use it.
+Line = Proxy | Proxies
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
