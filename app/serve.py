@@ -37,8 +37,8 @@ LOOK_EVERY = 0.2
 FIRST_ANSWER_SECONDS = 60.0
 # Seconds beyond SHUTDOWN_SECONDS until a worker is killed.
 SHUTDOWN_MARGIN = 5.0
-# Seconds after which a client is gone that acknowledges nothing of what it is sent, as server-sent events have no pongs;
-# the system's own limit is a quarter of an hour. Longer than two pings of a WebSocket, which has a close code for it.
+# Seconds after which a client is gone that acknowledges nothing of what it is sent: server-sent events have no pongs,
+# and the system's own limit is a quarter of an hour. Longer than two pings of a WebSocket, which have a close code.
 UNHEARD = 100.0
 # A worker that lives shorter than this many seconds is replaced after a pause, not at once.
 SHORT_LIFE = 5.0
