@@ -41,11 +41,11 @@ Part = Callable[[Stage], Awaitable[dict[str, Any]]]
 PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
     "delivery": (delivery, ("delivery_us", "floor", "stock", "node")),
     "viewer": (viewer_delivery, ("delivery_viewer_us", "floor_viewer", "statements_100", "statements_1000")),
-    "latency": (latency, ("p50_ms", "p99_ms", "p50_all_ms", "p99_all_ms")),
+    "latency": (latency, ("p50_ms", "p99_ms", "p50_all_ms", "p99_all_ms", "p99_without_valkey_ms")),
     "idle": (idle, ("idle_cost",)),
     "memory": (memory, ("kb_per_socket", "bytes_per_followed")),
     "sockets": (sockets, ("sockets",)),
-    "replay": (replay, ("replay_1000_ms",)),
+    "replay": (replay, ("replay_1000_ms", "replay_1000_postgres_ms")),
     "reconnect": (reconnect, ("reconnect_5000_s", "reconnect_statements")),
 }
 

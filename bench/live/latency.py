@@ -16,7 +16,7 @@ PATIENCE = 20.0
 
 
 async def latency(stage: Stage) -> dict[str, Any]:
-    """Part `latency`: 50 followers for each author, then all subscribers following one."""
+    """Part `latency`: 50 followers for each author; all subscribers following one; the first again without Valkey."""
     count = stage.scale.fans
     each = count * FOLLOWED // AUTHORS
     with stage.worker() as server:
@@ -31,7 +31,18 @@ async def latency(stage: Stage) -> dict[str, Any]:
         _run(stage, server, stage.cast.crowd_posts, each, WARM * stage.seconds)
         some = await _measured(stage, server, stage.cast.crowd_posts, each)
         everybody = await _measured(stage, server, [stage.cast.star_posts], count)
-    return {"p50_ms": some[0], "p99_ms": some[1], "p50_all_ms": everybody[0], "p99_all_ms": everybody[1]}
+    with stage.workers(valkey=False) as workers:
+        stage.opens("readers", workers.ours, stage.cast.readers, count)
+        print("two workers without Valkey: the one that holds the sockets looks into PostgreSQL by itself")
+        _run(stage, workers.beside, stage.cast.crowd_posts, each, WARM * stage.seconds)
+        without = await _measured(stage, workers.beside, stage.cast.crowd_posts, each)
+    return {
+        "p50_ms": some[0],
+        "p99_ms": some[1],
+        "p50_all_ms": everybody[0],
+        "p99_all_ms": everybody[1],
+        "p99_without_valkey_ms": without[1],
+    }
 
 
 def _run(stage: Stage, server: Server, requests: list[str], each: int, seconds: float) -> Done:

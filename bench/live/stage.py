@@ -87,14 +87,15 @@ class Stage:
     compared: Sequence[str]
 
     @contextmanager
-    def workers(self) -> Iterator[Workers]:
-        """Two fresh workers of the API."""
-        url = self.settings.database_url
+    def workers(self, *, valkey: bool = True) -> Iterator[Workers]:
+        """Two fresh workers of the API; without `valkey` nobody answers where they look for it."""
+        settings = self.settings
+        if not valkey:
+            settings = settings.model_copy(update={"redis_url": f"unix://{self.folder}/nobody.sock"})
+        url = settings.database_url
         assert url is not None
-        superuser = self.settings.model_copy(
-            update={"database_url": url.replace("//maydan@", "//postgres@", 1)}
-        )
-        with Processes(self.settings, self.folder) as first, Processes(superuser, self.folder) as second:
+        superuser = settings.model_copy(update={"database_url": url.replace("//maydan@", "//postgres@", 1)})
+        with Processes(settings, self.folder) as first, Processes(superuser, self.folder) as second:
             # The first one to come numbers the log.
             beside = first.python("beside", "app.worker")
             beside.wait(self.cast.hello)
