@@ -14,6 +14,7 @@ import sys
 import uvicorn
 
 from app.main import Maydan
+from app.memory import trimmed
 from app.protocols import HttpProtocol, SocketProtocol
 from app.settings import Settings
 
@@ -80,7 +81,8 @@ async def serve(server: uvicorn.Server, listening: socket.socket, lifeline: int)
         loop.call_later(ORPHAN_SECONDS, os._exit, 1)
 
     loop.add_reader(lifeline, orphaned)
-    await server.serve(sockets=[listening])
+    async with trimmed():
+        await server.serve(sockets=[listening])
 
 
 def main() -> None:
