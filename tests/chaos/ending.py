@@ -153,6 +153,9 @@ async def gauges(backend: Backend, final: Final, before: Mapping[int, str]) -> N
             page = await backend.get(worker, "/metrics")
             base = before.get(worker.number, page)
             at = f"of worker {worker.number}"
+            # Events come without it, too, a little later: nobody else would notice that it stays away.
+            ready = await backend.get(worker, "/readyz")
+            found[f"Valkey not heard {at}"] = (0 if '"bus":"ok"' in ready else 1, 0)
             found[f"open sockets {at}"] = (metric(page, "maydan_websockets"), 0)
             found[f"running subscriptions {at}"] = (metric(page, "maydan_live_streams"), 0)
             for what, name, more in (
