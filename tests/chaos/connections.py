@@ -45,8 +45,9 @@ SILENT = 200
 # Seconds until all is over: a silent WebSocket is noticed after two pings of 45 s.
 PATIENCE = 150.0
 # Bytes that a connection may leave behind on average, besides what a worker does not give back at once (app/memory.py).
-# Whatever belongs to a connection (a task, a protocol, a subscription) has more.
-BYTES_EACH = 500.0
+# Whatever belongs to a connection (a task, a protocol, a subscription) has more. The worker may have looked just before
+# the first figure and not yet before the last.
+BYTES_EACH, NOISE = 500.0, 2 * GROWTH
 # Seconds until a worker has looked whether it holds memory that is free.
 TRIMMED = LOOK_EVERY + 5
 GAUGES = {
@@ -85,7 +86,7 @@ class Visits:
         for counter in (self._kinds, self._closed, self._failed):
             counter.clear()
         begun, most = time.monotonic(), dict(before)
-        most["bytes of memory"] += GROWTH + BYTES_EACH * count
+        most["bytes of memory"] += NOISE + BYTES_EACH * count
         after = await self._come(count, most)
         left = [what for what in most if after[what] > most[what]]
         # Each post is a row; nobody else writes one.
