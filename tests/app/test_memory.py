@@ -1,13 +1,9 @@
 """Memory that is free goes back to the system while a worker runs."""
 
-import sys
-
 import pytest
 
 from app import memory
 from tests.live import holds
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps it")
 
 
 async def test_what_is_free_between_what_stays_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
