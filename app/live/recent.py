@@ -48,7 +48,7 @@ class RecentEvents:
             del self._by_owner[row.owner_id]
         if row.public:
             self._public.popleft()
-        if row.kind == POST_CHANGED and self._newest[_change_of(row)] == row.number:
+        if row.kind == POST_CHANGED and self._is_newest(row):
             del self._newest[_change_of(row)]
 
     def after(self, reader: "Reader", number: int, up_to: int, limit: int) -> list[LogRow] | None:
@@ -81,10 +81,13 @@ class RecentEvents:
             if row.number <= number:
                 break
             # News of counters tell how they are now: of many news of a post the newest are enough, as in the tables.
-            if row.kind != POST_CHANGED or self._newest[_change_of(row)] == row.number:
+            if row.kind != POST_CHANGED or self._is_newest(row):
                 found.append(row)
         found.reverse()
         return found[:limit]
+
+    def _is_newest(self, row: LogRow) -> bool:
+        return self._newest[_change_of(row)] == row.number
 
 
 def _change_of(row: LogRow) -> tuple[int, ...]:

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from app.embedded import EmbeddedValkey
-from app.serve import open_socket
+from app.graphql_ws import PING_EVERY, UNHEARD_PINGS
+from app.serve import UNHEARD, open_socket
 from tests.valkey_cluster import ValkeyCluster
 
 ROOT = Path(__file__).parents[2]
@@ -269,7 +270,8 @@ def test_connections_end_whose_other_side_acknowledges_nothing() -> None:
         socket.create_connection(listening.getsockname()),
         listening.accept()[0] as accepted,
     ):
-        # Only Linux has the option.
+        # Later than a WebSocket is closed with a code that says why. Only Linux has the option.
+        assert UNHEARD > PING_EVERY * UNHEARD_PINGS
         assert (
             sys.platform != "linux"
             or accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 100_000

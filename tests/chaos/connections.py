@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -131,7 +132,8 @@ class Visits:
 
         `waits`: until the server notices those who are silent; they take 90 to 135 s of it.
         """
-        posting = asyncio.create_task(self._post())
+        over = asyncio.Event()
+        posting = asyncio.create_task(self._post(over))
         network = Proxy(self._worker.port)
         await network.start()
         try:
@@ -141,8 +143,8 @@ class Visits:
             network.down.set(held=True)
             kinds = self._chance.choices(list(KINDS), list(KINDS.values()), k=count - silent)
             await self._visit(kinds, self._worker.port)
-            posting.cancel()
-            await asyncio.wait([posting])
+            over.set()
+            await posting
             if not waits:
                 network.cut()
             await asyncio.sleep(TRIMMED)
@@ -151,9 +153,10 @@ class Visits:
                 found = await self._sizes()
                 if all(found[what] <= most[what] for what in most) or time.monotonic() > deadline:
                     return found
+                # Servers notice by their clocks, as a rule; asking more often would be work for them.
                 await asyncio.sleep(1)
         finally:
-            posting.cancel()
+            over.set()
             await network.stop()
 
     async def _visit(self, kinds: Sequence[Kind], port: int) -> None:
@@ -171,17 +174,17 @@ class Visits:
 
         await asyncio.gather(*(some() for _ in range(TOGETHER)))
 
-    async def _post(self) -> None:
-        while True:
+    async def _post(self, over: asyncio.Event) -> None:
+        """Post until it is over. Not to be cancelled: a post under way would be a row that nobody counted."""
+        while not over.is_set():
             input = {"text": f"post {self._posts} " + "and more of it " * 20}
-            answer = await asyncio.shield(
-                self._line.ask(0, self._tokens[0], MUTATIONS["post"], {"input": input})
-            )
+            answer = await self._line.ask(0, self._tokens[0], MUTATIONS["post"], {"input": input})
             self._posts += answer.outcome == OK
-            await asyncio.sleep(1 / RATE)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1 / RATE):
+                    await over.wait()
 
     async def _sizes(self) -> dict[str, float]:
-        # The first answer may count the connection on which it goes.
         page = await self._backend.get(self._worker, "/metrics")
         found = {what: metric(page, name) for what, name in GAUGES.items()}
         found["connections to PostgreSQL"] = await self._value(_OURS)

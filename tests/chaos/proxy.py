@@ -7,6 +7,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 CHUNK = 65_536
 # Seconds between two bytes of a line that drips.
@@ -94,7 +95,7 @@ class Proxy:
     def cut(self) -> None:
         """Reset all connections."""
         for writer in list(self._open):
-            _reset(writer)
+            reset(writer.transport)
 
     def refuse(self) -> None:
         """Reset all connections, and new ones as they come."""
@@ -135,7 +136,7 @@ class Proxy:
             for end in (writer, other):
                 if end is not None:
                     self._open.discard(end)
-                    _reset(end)
+                    reset(end.transport)
             self._tasks.discard(task)
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -187,11 +188,13 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way:
             await asyncio.sleep(0.1)
 
 
-def _reset(writer: asyncio.StreamWriter) -> None:
-    if writer.transport.is_closing():
+def reset(transport: asyncio.BaseTransport) -> None:
+    """End a connection at once, over TCP by a reset."""
+    if transport.is_closing():
         return
-    found = writer.get_extra_info("socket")
+    found = transport.get_extra_info("socket")
     if found is not None and found.family != socket.AF_UNIX:
         with contextlib.suppress(OSError):
             found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
-    writer.transport.abort()
+    # Not by its class: uvloop's transports are of none of asyncio's.
+    cast("asyncio.WriteTransport", transport).abort()

@@ -104,6 +104,18 @@ class Answer:
     tokens: frozenset[str] = frozenset()
 
 
+def request_for(
+    token: str, document: str, variables: dict[str, Any], *, accept: str = "application/json"
+) -> bytes:
+    """An operation as a request of HTTP/1.1."""
+    body = json.dumps({"query": document, "variables": variables}).encode()
+    head = (
+        "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        f"accept: {accept}\r\nauthorization: Bearer {token}\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
 class Line:
     """HTTP to the workers, each through its proxy; written out, since all clients share two cores with the servers."""
 
@@ -124,14 +136,9 @@ class Line:
 
     async def ask(self, worker: int, token: str, document: str, variables: dict[str, Any]) -> Answer:
         """Ask a worker once."""
-        body = json.dumps({"query": document, "variables": variables}).encode()
-        head = (
-            "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-            f"authorization: Bearer {token}\r\ncontent-length: {len(body)}\r\n\r\n"
-        )
         try:
             async with asyncio.timeout(PATIENCE):
-                status, text = await self._exchange(worker, head.encode() + body)
+                status, text = await self._exchange(worker, request_for(token, document, variables))
             found = json.loads(text)
         except (OSError, TimeoutError, EOFError, ValueError) as error:
             return Answer(UNKNOWN, note=type(error).__name__)

@@ -5,19 +5,17 @@ import contextlib
 import json
 import random
 import socket
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from tests.chaos.history import HOME, PUBLIC
-from tests.chaos.talk import events_document, page_document
+from tests.chaos.proxy import reset
+from tests.chaos.talk import events_document, page_document, request_for
 
-# An immediate reset instead of a polite end.
-LINGER = struct.pack("ii", 1, 0)
 # Seconds for whatever the server has to say; it lets 5 s pass before a connection has to be initialised.
 PATIENCE = 30.0
 # Bytes: who reads so little at a time makes the server wait.
@@ -53,16 +51,16 @@ class Visitor:
         async with self._socket() as ws:
             await self._subscribes(ws)
             await self._hears(ws, self._chance.randrange(1, 3))
-            _reset(ws.transport)
+            reset(ws.transport)
 
     async def breaks_at_once(self) -> None:
         """Resets the connection at some moment between its beginning and the first event."""
         async with self._socket(init=self._chance.random() < 0.7) as ws:
             await self._subscribes(ws)
             await asyncio.sleep(self._chance.uniform(0, 0.02))
-            _reset(ws.transport)
+            reset(ws.transport)
 
-    async def reads_slowly(self) -> None:
+    async def reads_nothing(self) -> None:
         """Reads nothing of what it has to be sent, and is gone."""
         small = socket.socket()
         small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
@@ -72,7 +70,7 @@ class Visitor:
             ws.transport.pause_reading()
             await self._subscribes(ws, everything=True)
             await asyncio.sleep(self._chance.uniform(0.2, 1.0))
-            _reset(ws.transport)
+            reset(ws.transport)
 
     async def never_says_who(self) -> None:
         """Opens and is silent, until the server closes."""
@@ -100,7 +98,7 @@ class Visitor:
             writer.write(self._request(events_document(self._timeline(), False), "text/event-stream"))
             await reader.readuntil(b"event:")
         finally:
-            _reset(writer.transport) if self._chance.random() < 0.5 else writer.close()
+            reset(writer.transport) if self._chance.random() < 0.5 else writer.close()
 
     async def asks(self) -> None:
         """Asks for a page, and may not wait for it."""
@@ -110,7 +108,7 @@ class Visitor:
             if self._chance.random() < 0.5:
                 await reader.readuntil(b"\r\n\r\n")
         finally:
-            _reset(writer.transport)
+            reset(writer.transport)
 
     async def says_half(self) -> None:
         """Sends a part of a request, some of it a byte at a time."""
@@ -119,10 +117,10 @@ class Visitor:
             request = self._request("{ viewer { id } }", "application/json")
             for at in range(self._chance.randrange(len(request) - 1)):
                 writer.write(request[at : at + 1])
-                if at % 64 == 0:
+                if at % 64 == 0:  # what was written leaves in a packet of its own
                     await asyncio.sleep(0)
         finally:
-            _reset(writer.transport) if self._chance.random() < 0.5 else writer.close()
+            reset(writer.transport) if self._chance.random() < 0.5 else writer.close()
 
     async def goes_silent(self) -> None:
         """Subscribes, and is then neither heard nor gone: to be run over a network that holds everything back later."""
@@ -134,11 +132,7 @@ class Visitor:
         return PUBLIC if self._chance.random() < 0.2 else HOME
 
     def _request(self, document: str, accept: str) -> bytes:
-        body = json.dumps({"query": document, "variables": {"after": None}}).encode()
-        return (
-            "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-            f"accept: {accept}\r\nauthorization: Bearer {self._token}\r\ncontent-length: {len(body)}\r\n\r\n"
-        ).encode() + body
+        return request_for(self._token, document, {"after": None}, accept=accept)
 
     async def _open(self, *, init: bool = True, sock: socket.socket | None = None) -> ClientConnection:
         address: dict[str, Any] = {} if sock is None else {"sock": sock}
@@ -188,13 +182,6 @@ class Visitor:
         self._ended([f"{ws.close_code}"])
 
 
-def _reset(transport: asyncio.BaseTransport) -> None:
-    found = transport.get_extra_info("socket")
-    with contextlib.suppress(OSError, AttributeError):
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
-    cast("asyncio.WriteTransport", transport).abort()
-
-
 class Kind(Protocol):
     """One of the methods above."""
 
@@ -209,7 +196,7 @@ KINDS: dict[Kind, int] = {
     Visitor.closes: 15,
     Visitor.breaks: 15,
     Visitor.breaks_at_once: 15,
-    Visitor.reads_slowly: 6,
+    Visitor.reads_nothing: 6,
     Visitor.never_says_who: 2,
     Visitor.is_no_client: 5,
     Visitor.is_refused: 5,
