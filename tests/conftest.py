@@ -150,7 +150,7 @@ async def serving(database_url: str, redis_url: str, **changes: object) -> Async
         timeout_graceful_shutdown=5,
         proxy_headers=False,
         ws_max_size=262_144,
-        # The people's client gives up idle connections at 5 s; at the same moment is too late for one of the two.
+        # Neither side gives up an idle connection, in whose closing a request could be lost.
         timeout_keep_alive=600,
     )
     server = StreamingServer(config)
@@ -160,7 +160,8 @@ async def serving(database_url: str, redis_url: str, **changes: object) -> Async
             assert not task.done(), "the server did not start"
             await asyncio.sleep(0)
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=200)) as http:
+        limits = httpx.Limits(max_connections=200, keepalive_expiry=None)
+        async with httpx.AsyncClient(timeout=30, limits=limits) as http:
             yield Server(url, application, settings, http, server)
     finally:
         server.should_exit = True

@@ -136,8 +136,8 @@ class Square:
 @asynccontextmanager
 async def square(database: str, valkey: str, seed: int) -> AsyncIterator[Square]:
     """Four people at two servers, who know each other a little."""
-    # Idle connections are given up before the server does so, in whose closing a request could be lost.
-    limits = httpx.Limits(keepalive_expiry=2)
+    # Idle connections are kept: httpcore may close one that it has just given to another request.
+    limits = httpx.Limits(keepalive_expiry=None)
     async with (
         serving(database, valkey) as one,
         serving(database, valkey) as other,
