@@ -13,7 +13,7 @@ JOBS ?= auto
 ARGS ?=
 CASES ?= 100000
 SEED ?=
-# Of `make chaos`: seconds, which faults (some, all, pairs, or names of them), and one Valkey or a cluster: single, cluster.
+# Of `make chaos`: seconds, which faults (some, all, pairs, bus, or names of them), and one Valkey or a cluster: single, cluster.
 DURATION ?= 60
 FAULTS ?= some
 BUS ?= single

@@ -42,6 +42,7 @@ def resident() -> int:
 async def _trim(trim: Callable[[int], int]) -> None:
     least = 0
     while True:
+        # Nothing tells when memory becomes free.
         await asyncio.sleep(LOOK_EVERY)
         if resident() > least + GROWTH:
             await asyncio.to_thread(trim, 0)

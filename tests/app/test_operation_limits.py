@@ -10,7 +10,7 @@ import pytest
 
 from app import operations
 from tests.conftest import Oracle, Serve, Server
-from tests.people import Person
+from tests.people import EVENT_PATIENCE, Person
 
 HANDLE = "{ viewer { handle } }"
 PAGE = "query ($first: Int) { publicTimeline(first: $first) { edges { node { post { text } } } } }"
@@ -100,7 +100,11 @@ async def test_a_budget_that_is_spent_refuses_and_says_when_to_come_back(serve: 
     assert (await bob.asks(HANDLE)).data == {"viewer": {"handle": "bob"}}
 
 
-async def test_many_connections_and_workers_spend_one_budget(serve: Serve) -> None:
+async def test_many_connections_and_workers_spend_one_budget(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whoever has no answer in time goes on with what it last knew; on a busy machine Valkey, too, may need longer.
+    monkeypatch.setattr("app.live.leases.ANSWER_TIMEOUT", EVENT_PATIENCE)
     one, other = await serve(cost_budget="1002/36000"), await serve(cost_budget="1002/36000")
     alice = await one.sign_up("alice")
     there = Person(other.url, other.http, token=alice.token)

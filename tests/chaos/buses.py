@@ -15,9 +15,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.embedded import EmbeddedValkey
+from app.live.cluster_bus import SLOTS
 from tests.chaos.proxy import Proxies, Proxy
 from tests.valkey_cluster import Node, ValkeyCluster
 
+# Of a cluster, so many slots move at a time.
+MOVED = 12
 # Seconds after which a dead node of a cluster is started again: its replica has taken over by then.
 DEAD_FOR = 5.0
 
@@ -96,6 +99,7 @@ class ClusteredValkey:
             folder / "cluster", options=("--cluster-preferred-endpoint-type", "unknown-endpoint")
         )
         self._chance = chance
+        self._networks: dict[int, Proxies] = {}
         self._died: dict[int, float] = {}
         self._stopped = False
 
@@ -116,10 +120,57 @@ class ClusteredValkey:
         proxies = [Proxy(node.port, host=host, port=node.port) for node in self._cluster.nodes]
         for proxy in proxies:
             await proxy.start()
-        return Proxies(proxies), f"redis+cluster://{host}:{proxies[0].port},{host}:{proxies[-1].port}"
+        self._networks[number] = Proxies(proxies)
+        return self._networks[number], f"redis+cluster://{host}:{proxies[0].port},{host}:{proxies[-1].port}"
+
+    async def network_to_one(self, number: int) -> Proxy:
+        """The part of a worker's network that leads to some primary."""
+        leads = set[int]()
+        await self._to_a_primary(lambda node: leads.add(node.port))
+        proxies = self._networks[number].proxies
+        return next((proxy for proxy in proxies if proxy.port in leads), proxies[0])
 
     async def kill(self) -> None:
         await self._to_a_primary(self._cluster.kill)
+
+    async def kill_shard(self) -> None:
+        """Kill a primary and its replica: nobody serves a third of the slots until they are started again."""
+
+        def shard(primary: Node) -> None:
+            for node in (*self._replicas(primary), primary):
+                self._cluster.kill(node)
+
+        await self._to_a_primary(shard)
+
+    async def hand_over(self) -> None:
+        """Let a replica take its primary's place in order, as before a maintenance."""
+
+        def now(primary: Node) -> None:
+            for replica in self._replicas(primary):
+                # A replica that is not in step refuses.
+                with contextlib.suppress(RedisError, OSError):
+                    replica.ask("CLUSTER", "FAILOVER")
+
+        await self._to_a_primary(now)
+
+    def _replicas(self, primary: Node) -> list[Node]:
+        found = []
+        for node in self._cluster.nodes:
+            with contextlib.suppress(RedisError, OSError):
+                if node.info("replication").get("master_port") == primary.port:
+                    found.append(node)
+        return found
+
+    async def move_slots(self) -> None:
+        """Hand some slots in which rings go to a primary."""
+
+        def now(to: Node) -> None:
+            for slot in self._chance.sample(SLOTS, MOVED):
+                # Another fault may hinder it: a slot stays under way then, as when the one who moves it dies.
+                with contextlib.suppress(RedisError, OSError, AssertionError):
+                    self._cluster.move_slot(slot, to)
+
+        await self._to_a_primary(now)
 
     async def signal(self, number: int) -> None:
         if number == signal.SIGSTOP:

@@ -76,7 +76,7 @@ class Campaign:
 
     def __init__(self, duration: float, seed: int, how: str, bus: str) -> None:
         self._seed, self._chance = seed, random.Random(seed)
-        self._plan = faults.plan(how, max(duration - CALM - TAIL, 10.0), self._chance)
+        self._plan = faults.plan(how, max(duration - CALM - TAIL, 10.0), self._chance, bus)
         self._duration, self._bus = duration, bus
         self.history = History(CLIENTS)
 
@@ -248,7 +248,7 @@ def main() -> int:
     parser.add_argument("--duration", type=float, default=60.0, help="seconds of play")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument(
-        "--faults", default="some", help="some, all, pairs, or names with commas; a pair is A + B"
+        "--faults", default="some", help="some, all, pairs, bus, or names with commas; a pair is A + B"
     )
     parser.add_argument("--bus", choices=["single", "cluster"], default="single", help="one Valkey, or six")
     given = parser.parse_args()

@@ -37,6 +37,8 @@ class Post:
     # When it was answered; None when it never was.
     answered: float | None = None
     is_reply: bool = False
+    # Whether some attempt had no answer: it may have been written by that one, long before it was answered.
+    doubtful: bool = False
     # When deleting it was tried first, and when that was answered first.
     delete_begun: float | None = None
     deleted: float | None = None
@@ -63,6 +65,7 @@ class Certain:
                 self._by_author[operation.who].append(post)
             post.is_reply = operation.what == "reply"
             post.begun = min(post.begun, operation.at)
+            post.doubtful |= operation.outcome == UNKNOWN
             if operation.outcome == OK:
                 post.id, post.sort_key = operation.post, operation.sort_key or post.sort_key
                 post.answered = min(operation.end, post.answered or operation.end)

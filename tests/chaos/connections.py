@@ -147,6 +147,7 @@ class Visits:
             await posting
             if not waits:
                 network.cut()
+            # By the worker's clock: it says nowhere that it has looked, and memory that it has not is no leak.
             await asyncio.sleep(TRIMMED)
             deadline = time.monotonic() + PATIENCE
             while True:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from tests.chaos.backend import Backend, Worker
+from tests.chaos.buses import ClusteredValkey
 from tests.chaos.clients import Client, Stage
 from tests.chaos.history import Fault, Impairment
 from tests.chaos.proxy import Line
@@ -18,6 +19,8 @@ from tests.chaos.writers import SlowWriters
 
 # Seconds that a fault lasts.
 SHORTEST, LONGEST = 3.0, 5.0
+# Of a cluster.
+ONE_NODE = "a node of Valkey"
 
 
 @dataclass
@@ -29,6 +32,12 @@ class Scene:
     clients: list[Client]
     writers: SlowWriters
     chance: random.Random
+
+    @property
+    def cluster(self) -> ClusteredValkey:
+        """The bus, for faults that only a cluster can have."""
+        assert isinstance(self.backend.bus, ClusteredValkey)
+        return self.backend.bus
 
     def some_worker(self) -> Worker:
         """Any of the workers."""
@@ -56,13 +65,17 @@ class Scene:
 
 Happening = Callable[[Scene], Awaitable[None]]
 FAULTS: dict[str, Happening] = {}
+# Of those that cannot happen with every bus: with which.
+ONLY: dict[str, str] = {}
 
 
-def fault(name: str) -> Callable[[Happening], Happening]:
-    """Enter it in the table."""
+def fault(name: str, only: str | None = None) -> Callable[[Happening], Happening]:
+    """Enter it in the table. `only`: the one bus with which it can happen."""
 
     def enter(happening: Happening) -> Happening:
         FAULTS[name] = happening
+        if only is not None:
+            ONLY[name] = only
         return happening
 
     return enter
@@ -215,6 +228,27 @@ async def _valkey_restarted(scene: Scene) -> None:
         await scene.backend.bus.start()
 
 
+@fault("a shard of Valkey killed", only="cluster")
+async def _shard_killed(scene: Scene) -> None:
+    await scene.cluster.kill_shard()
+    await scene.lasts()
+
+
+@fault("slots of Valkey moved", only="cluster")
+async def _slots_moved(scene: Scene) -> None:
+    burst = asyncio.create_task(scene.burst())
+    await scene.cluster.move_slots()
+    await burst
+
+
+@fault("a replica of Valkey takes over", only="cluster")
+async def _replica_takes_over(scene: Scene) -> None:
+    burst = asyncio.create_task(scene.burst())
+    await scene.cluster.hand_over()
+    await burst
+    await scene.lasts()
+
+
 def _half_open(line: Line, chance: random.Random) -> None:
     line.up.set(held=True)
     line.down.set(held=True)
@@ -254,7 +288,8 @@ def _bad_network(whose: str, how: str) -> Happening:
             "PostgreSQL": worker.database,
             "its clients": worker.door,
         }
-        line = lines[whose]
+        one_node = whose == ONE_NODE
+        line = await scene.cluster.network_to_one(worker.number) if one_node else lines[whose]
         NETWORKS[how](line, scene.chance)
         try:
             if whose == "its clients":
@@ -268,9 +303,10 @@ def _bad_network(whose: str, how: str) -> Happening:
     return happening
 
 
-for _whose in ("Valkey", "PostgreSQL", "its clients"):
+for _whose in ("Valkey", "PostgreSQL", "its clients", ONE_NODE):
     for _how in NETWORKS:
-        FAULTS[f"a worker's line to {_whose} {_how}"] = _bad_network(_whose, _how)
+        _enter = fault(f"a worker's line to {_whose} {_how}", only="cluster" if _whose == ONE_NODE else None)
+        _enter(_bad_network(_whose, _how))
 
 
 @fault("all clients reconnect in one second")
@@ -314,10 +350,21 @@ async def happens(name: str, scene: Scene) -> None:
         scene.stage.history.faults.append(Fault(name, begun, time.monotonic()))
 
 
-def plan(how: str, seconds: float, chance: random.Random) -> list[str]:
-    """Which faults happen: `some` (about one in ten seconds, half of them pairs), `all` alone, `pairs`, or by name."""
-    names = list(FAULTS)
+def possible(bus: str) -> list[str]:
+    """The faults that can happen with this bus."""
+    return [name for name in FAULTS if ONLY.get(name, bus) == bus]
+
+
+def plan(how: str, seconds: float, chance: random.Random, bus: str) -> list[str]:
+    """Which faults happen: `some` (about one in ten seconds, half of them pairs), `all` alone, `pairs`, or by name.
+
+    `bus` draws from those that concern Valkey, about one in five seconds.
+    """
+    names = possible(bus)
     many = max(1, round(seconds / 10))
+    if how == "bus":
+        about = [name for name in names if "Valkey" in name]
+        return chance.sample(about, min(max(1, round(seconds / 5)), len(about)))
     if how == "all":
         return chance.sample(names, len(names))
     if how == "pairs":
@@ -330,6 +377,6 @@ def plan(how: str, seconds: float, chance: random.Random) -> list[str]:
         return chance.sample(found, len(found))
     wanted = [name.strip() for name in how.split(",")]
     for one in (part for name in wanted for part in name.split(" + ")):
-        if one not in FAULTS:
-            raise ValueError(f"{one!r} is no fault; there are: {', '.join(names)}")
+        if one not in names:
+            raise ValueError(f"{one!r} is no fault with this bus; there are: {', '.join(names)}")
     return wanted

@@ -149,28 +149,28 @@ class Proxies:
     """Proxies that are one network: whatever happens to it happens to all of them."""
 
     def __init__(self, proxies: Sequence[Proxy]) -> None:
-        self._proxies = proxies
+        self.proxies = proxies
         self.up = Ways([proxy.up for proxy in proxies])
         self.down = Ways([proxy.down for proxy in proxies])
 
     async def stop(self) -> None:
         """Drop everything."""
-        for proxy in self._proxies:
+        for proxy in self.proxies:
             await proxy.stop()
 
     def cut(self) -> None:
         """Reset all connections."""
-        for proxy in self._proxies:
+        for proxy in self.proxies:
             proxy.cut()
 
     def refuse(self) -> None:
         """Reset all connections, and new ones as they come."""
-        for proxy in self._proxies:
+        for proxy in self.proxies:
             proxy.refuse()
 
     def heal(self) -> None:
         """A good network again."""
-        for proxy in self._proxies:
+        for proxy in self.proxies:
             proxy.heal()
 
 

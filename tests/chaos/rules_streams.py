@@ -60,11 +60,11 @@ def _entries_seen(records: list[Record]) -> set[str]:
 
 
 def _begun_anew(records: list[Record], post: Post) -> bool:
-    """Whether the list began anew with a page that was asked for after the post and ends above it."""
+    """Whether the list began anew with a page that ends above the post and was, or may have been, read after it."""
     return any(
         isinstance(record, Operation)
         and post.answered is not None
-        and record.at >= post.answered
+        and (record.end >= post.begun if post.doubtful else record.at >= post.answered)
         and record.more
         and post.sort_key < min((entry.sort_key for entry in record.entries), default="")
         for record in records

@@ -345,6 +345,26 @@ def test_a_tie_whose_attempt_had_no_answer_is_held_against_nobody() -> None:
     assert "I6" not in found_in(story.ends())
 
 
+@pytest.mark.parametrize("tried_before", [True, False])
+def test_an_attempt_without_an_answer_may_have_written_what_a_new_list_ends_above(tried_before: bool) -> None:
+    story = healthy()
+    token = token_of(AMAL, 300)
+    if tried_before:
+        story.does(AMAL, "post", token=token, outcome=UNKNOWN, lasts=6.0)
+    newer = [story.posts_one(nth) for nth in range(301, 305)]
+    story.hears(BADR, HOME, "reset")
+    tokens = frozenset(entry.token for entry in newer)
+    story.does(BADR, HOME, entries=tuple(newer), tokens=tokens, more=True, fetched=HOME)
+    story.held[BADR, HOME] = {entry.id: entry for entry in newer}
+    story.does(AMAL, "post", token=token, post="p300", sort_key=f"{300:08}")
+    story.posts[token] = StoredPost(AMAL, "p300", token, token, f"{300:08}", False, False)
+    final = story.ends().final
+    for screens in (final.held, final.fresh):
+        screens[BADR, HOME] = screens[BADR, HOME]._replace(floor=newer[0].sort_key)
+    # Otherwise it was written when the list had begun anew, and had to be told.
+    assert found_in(story.history) == (set() if tried_before else {"I1"})
+
+
 def test_a_post_that_was_being_deleted_may_be_skipped() -> None:
     story = healthy()
     entry = story.posts_one(300, told=False)

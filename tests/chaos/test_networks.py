@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.chaos.faults import FAULTS, plan
-from tests.chaos.proxy import Proxy
+from tests.chaos.faults import FAULTS, plan, possible
+from tests.chaos.proxy import Proxies, Proxy
 from tests.people import EVENT_PATIENCE
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -97,18 +97,46 @@ async def test_a_line_that_refuses_resets_what_is_there_and_what_comes(proxy: Pr
     writer.close()
 
 
-def test_the_seed_draws_the_faults() -> None:
-    drawn = [plan("some", 35, random.Random(seed)) for seed in (1, 1, 2)]
+async def test_a_network_of_several_proxies_is_bad_in_all_of_them(proxy: Proxy) -> None:
+    other = Proxy(proxy.port)
+    await other.start()
+    network = Proxies([proxy, other])
+    reader, writer = await connected(other)
+    network.down.set(held=True)
+    writer.write(b"one")
+    answer = asyncio.create_task(hears(reader, 6))
+    done, _ = await asyncio.wait([answer], timeout=0.1)
+    assert not done
+    network.heal()
+    assert await answer == b"oneone"
+    network.refuse()
+    with pytest.raises(ConnectionResetError):
+        await hears(reader, 1)
+    writer.close()
+    await network.stop()
+
+
+@pytest.mark.parametrize("bus", ["single", "cluster"])
+def test_the_seed_draws_the_faults(bus: str) -> None:
+    drawn = [plan("some", 35, random.Random(seed), bus) for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
     assert len(drawn[0]) == 4
     assert sum(" + " in name for name in drawn[0]) == 2
-    assert sorted(plan("all", 1, random.Random(1))) == sorted(FAULTS)
-    assert plan("Valkey killed, a worker killed + Valkey flushed", 1, random.Random(1)) == [
+    assert sorted(plan("all", 1, random.Random(1), bus)) == sorted(possible(bus))
+    assert all("Valkey" in name for name in plan("bus", 1000, random.Random(1), bus))
+    assert plan("Valkey killed, a worker killed + Valkey flushed", 1, random.Random(1), bus) == [
         "Valkey killed",
         "a worker killed + Valkey flushed",
     ]
 
 
+def test_what_only_a_cluster_can_have_happens_to_no_other() -> None:
+    assert set(possible("cluster")) == set(FAULTS)
+    assert set(FAULTS) - set(possible("single")) >= {"slots of Valkey moved", "a shard of Valkey killed"}
+    with pytest.raises(ValueError, match="'slots of Valkey moved' is no fault with this bus"):
+        plan("slots of Valkey moved", 1, random.Random(1), "single")
+
+
 def test_a_name_that_is_no_fault_is_told_with_all_that_are() -> None:
-    with pytest.raises(ValueError, match="'rain' is no fault; there are: a worker killed, "):
-        plan("rain", 1, random.Random(1))
+    with pytest.raises(ValueError, match="'rain' is no fault with this bus; there are: a worker killed, "):
+        plan("rain", 1, random.Random(1), "single")
