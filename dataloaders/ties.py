@@ -26,10 +26,19 @@ async def followed_by(db: Statements, user_ids: Sequence[int]) -> list[list[int]
 
 
 async def relations(
-    db: Statements, viewers: Sequence[int], users: Sequence[int], posts: Sequence[Pair], *, marks: bool
+    db: Statements,
+    viewers: Sequence[int],
+    users: Sequence[int],
+    posts: Sequence[Pair],
+    *,
+    marks: bool,
+    followed: bool,
 ) -> list[RelationRow]:
-    """What stands between many viewers and a few accounts: blocks and, with `marks`, follows, likes and reposts."""
-    return await db.many(RelationRow, TIES["relations"], viewers, users, *columns(posts), marks)
+    """What stands between many viewers and a few accounts: blocks, with `followed` whom the viewers follow.
+
+    With `marks` all follows, and likes and reposts.
+    """
+    return await db.many(RelationRow, TIES["relations"], viewers, users, *columns(posts), marks, followed)
 
 
 def _columns(some: Sequence[Slice]) -> list[list[int]]:

@@ -15,7 +15,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from dataloaders.database import DatabaseUnavailable
+from dataloaders.database import DatabaseUnavailable, Statements
 from dataloaders.log import (
     count_of_owners,
     count_public,
@@ -130,6 +130,8 @@ class Timeline:
         goes_on: bool = False,
     ) -> None:
         self.kind = kind
+        # Whose timeline it is.
+        self.viewer_id = ctx.viewer_id
         self.home: Home | None = None
         # What the answers depend on, which is read together then; None: each answer reads for itself.
         self.asked: Asked | None = None
@@ -144,14 +146,11 @@ class Timeline:
         self._changes: Changes[Timeline] = Changes()
         # Changes that were resolved, by the number of their event: told when it was sent.
         self._changing: list[tuple[int, PostKey, int]] = []
+        # Nothing up to here makes the stream begin anew.
+        self._looked = 0
         # Events that were read from PostgreSQL and not sent yet, and the number up to which all are.
         self._ahead: list[LogRow] = []
         self._read_to = 0
-
-    @property
-    def viewer_id(self) -> int | None:
-        """Whose timeline it is."""
-        return self._ctx.viewer_id
 
     def cursor(self, number: int) -> str:
         """The cursor of a number."""
@@ -176,7 +175,7 @@ class Timeline:
                 ):
                     yield await self._start_over()
                     continue
-                proved = True
+                proved, self._looked = True, seen
             if epoch != self.epoch and not await self._is_ahead():
                 yield await self._start_over()
             elif self.sent < seen:
@@ -219,10 +218,16 @@ class Timeline:
                     yield replay.events[nth][1]
 
     def sending(self, replay: Replay) -> Iterator[int]:
-        """Which of the events to send, each when it is asked for: not those that have become old meanwhile."""
+        """Which of the events to send, each when it is asked for: not those that have become old meanwhile.
+
+        None at all when the viewer's ties changed meanwhile: the reading may have waited for many others' turns.
+        """
         resolved, last = time.monotonic(), 0
-        for nth, (number, _) in enumerate(replay.events):
+        bus = self._ctx.services.bus
+        for nth, (number, event) in enumerate(replay.events):
             if nth and number > last and time.monotonic() - resolved > FRESH_SECONDS:
+                return
+            if isinstance(event, Happening) and bus.is_reset(self, self._looked):
                 return
             yield nth
             self.sent = last = number
@@ -284,6 +289,11 @@ class Timeline:
                 return False
             if up_to - self.sent <= MOST_REPLAYED:
                 return True
+            # Most missed less than a page, which is read anyway: only of more it is counted how much there is.
+            if not await self._read_on(db, up_to):
+                return False
+            if self._read_to == up_to:
+                return sum(row.number > self.sent for row in self._ahead) <= MOST_REPLAYED
             if self.home is None:
                 found = await count_public(db, self.sent, up_to, MOST_REPLAYED + 1)
             else:
@@ -294,23 +304,29 @@ class Timeline:
         """The next events of this timeline; None when some were dropped."""
         rows = self._ctx.services.bus.recent(self, self.sent, up_to, TOGETHER)
         if rows is not None:
-            self._ahead = []
+            # Of what is read from memory nothing says how far it was read in PostgreSQL.
+            self._ahead, self._read_to = [], 0
             return rows
         self._ahead = [row for row in self._ahead if row.number > self.sent]
         if len(self._ahead) < TOGETHER and self._read_to < up_to:
-            after = max(self.sent, self._read_to)
             async with self._ctx.db.turn() as db:
-                if self.home is None:
-                    rows = await public_log(db, self.viewer_id, after, up_to, READ)
-                else:
-                    rows = await log_of_owners(db, self.home.actors, after, up_to, READ)
-                floor = await log_floor(db)
-            # The oldest are dropped: if the next one is there now, all were when they were read.
-            if floor > after:
-                return None
-            self._ahead += rows
-            self._read_to = rows[-1].number if len(rows) == READ else up_to
+                if not await self._read_on(db, up_to):
+                    return None
         return self._ahead[:TOGETHER]
+
+    async def _read_on(self, db: Statements, up_to: int) -> bool:
+        """Read what follows from PostgreSQL, a part if it is much. False when some of it were dropped."""
+        after = max(self.sent, self._read_to)
+        if self.home is None:
+            rows = await public_log(db, self.viewer_id, after, up_to, READ)
+        else:
+            rows = await log_of_owners(db, self.home.actors, after, up_to, READ)
+        # The oldest are dropped: if the next one is there now, all were when they were read.
+        if await log_floor(db) > after:
+            return False
+        self._ahead += rows
+        self._read_to = rows[-1].number if len(rows) == READ else up_to
+        return True
 
     async def _resolve(self, rows: Sequence[LogRow], up_to: int) -> Replay:
         """What the events mean. All up to the last one is in it, or up to `up_to` when there were not more."""

@@ -5,15 +5,20 @@ Everything is asked for many readers at once: a number of statements for all of 
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Generic
 
-from dataloaders.rows import EntryKey, EntryRow, Pair, PostKey, RepostRow
+from dataloaders.rows import EntryKey, EntryRow, Pair, PostKey, RepostRow, id_at
 from resolvers import events as what
 from resolvers.context import Context
 from resolvers.feeds import Added, Asked, Changes, Due, Happening, Meaning, R, Removed, Told, Updated
 from resolvers.home import Home, reply_comes_in, repost_is_covered, reposts_for, rests
-from resolvers.timelines import PUBLIC
+from resolvers.timelines import HOME, PUBLIC
 from resolvers.visibility import Sight, VisibleEntry, sight_of
+
+# An entry that is told so long after it was made may be of somebody who was unfollowed more than a second ago, which a
+# process that was held up has not read of. Who is followed now then decides; for others that need not be read.
+LATE = timedelta(seconds=0.5)
 
 
 async def meaning_of(
@@ -41,10 +46,10 @@ async def meaning_of(
         for number, entry in entries.items()
         if entry.is_repost
     }
-    sight = await _sight(
-        ctx, due, [*entries.values(), *(entry for some in later.values() for entry in some)], asked
-    )
-    telling = _Telling(entries, standing, later, sight, changes)
+    all_entries = [*entries.values(), *(entry for some in later.values() for entry in some)]
+    old = id_at(datetime.now(UTC) - LATE) if kind == HOME else 0
+    sight = await _sight(ctx, due, all_entries, asked, followed=any(entry.id < old for entry in all_entries))
+    telling = _Telling(entries, standing, later, sight, changes, old)
     return Meaning([told for item in due for told in telling.of(item)], sight)
 
 
@@ -61,7 +66,9 @@ async def _standing(
     )
 
 
-async def _sight(ctx: Context, due: Sequence[Due[R]], entries: Iterable[EntryRow], asked: Asked) -> Sight:
+async def _sight(
+    ctx: Context, due: Sequence[Due[R]], entries: Iterable[EntryRow], asked: Asked, *, followed: bool
+) -> Sight:
     posts: dict[Pair, None] = {}
     users: set[int] = set()
     for entry in entries:
@@ -82,7 +89,12 @@ async def _sight(ctx: Context, due: Sequence[Due[R]], entries: Iterable[EntryRow
         users |= {key.author_id for key in answered}
     viewers = {reader.viewer_id for item in due for reader in item.readers}
     return await sight_of(
-        ctx, [id for id in viewers if id is not None], users, posts, posts if asked.marks else None
+        ctx,
+        [id for id in viewers if id is not None],
+        users,
+        posts,
+        posts if asked.marks else None,
+        followed=followed,
     )
 
 
@@ -96,9 +108,12 @@ class _Telling(Generic[R]):
         later: Mapping[int, Sequence[EntryRow]],
         sight: Sight,
         changes: Changes[R],
+        old: int,
     ) -> None:
         self._entries, self._standing, self._later = entries, standing, later
         self._sight, self._changes = sight, changes
+        # Entries with smaller ids come in for who follows their actors now.
+        self._old = old
         # What is told of these events, and not noted yet.
         self._changed: Changes[R] = Changes()
 
@@ -156,6 +171,8 @@ class _Telling(Generic[R]):
         if entry.is_repost and all((one.actor_id, one.entry_id) != entry.key for one in reposts):
             return None, ()
         found, seeing = self._sight.entry(entry, readers)
+        if entry.id < self._old:
+            seeing = self._sight.following(seeing, entry.actor_id)
         if entry.is_repost:
             seeing = [reader for reader in seeing if not _is_covered(entry, reader.home, reposts)]
         elif entry.reply_to_author_id is not None:

@@ -138,6 +138,7 @@ async def visible_entry(ctx: Context, key: EntryKey) -> VisibleEntry | None:
 R = TypeVar("R", bound=Reader)
 # Why posts are hidden, as bits: the same rule as why_post_hidden.
 _HIDING = int(Relation.BLOCKED_BY_VIEWER | Relation.BLOCKS_VIEWER)
+_FOLLOWED = int(Relation.FOLLOWED_BY_VIEWER)
 NOBODY: Mapping[int, int] = {}
 # In the order of a TieRow. As numbers: an enum's arithmetic took a seventh of replaying.
 _BITS = [int(relation) for relation in Relation]
@@ -147,8 +148,11 @@ _NOTHING = [False] * len(_BITS)
 class Sight:
     """What several viewers may see of some posts: read once for all, and asked for whom something is."""
 
-    def __init__(self, posts: Mapping[Pair, PostRow | None], found: Iterable[RelationRow]) -> None:
+    def __init__(
+        self, posts: Mapping[Pair, PostRow | None], found: Iterable[RelationRow], *, followed: bool
+    ) -> None:
         self._posts = posts
+        self._followed = followed
         # By account or post, then by viewer: bits of Relation.
         self._relations: dict[int | Pair, dict[int, int]] = {}
         for viewer_id, user_id, post_id, what in found:
@@ -169,6 +173,18 @@ class Sight:
             if what & _HIDING and viewer != user_id
         }
         return [reader for reader in readers if reader.viewer_id not in hidden] if hidden else readers
+
+    def following(self, readers: Sequence[R], user_id: int) -> Sequence[R]:
+        """Those who follow the account, and itself. Raises ValueError where it was not read who does."""
+        if not self._followed:
+            raise ValueError("who follows the accounts was not read")
+        ties = self.relation(user_id)
+        return [
+            reader
+            for reader in readers
+            if reader.viewer_id is not None
+            and (reader.viewer_id == user_id or ties.get(reader.viewer_id, 0) & _FOLLOWED)
+        ]
 
     def post(self, key: PostKey, readers: Sequence[R]) -> tuple[VisiblePost | None, Sequence[R]]:
         """The post and those who see it; None when it is gone."""
@@ -199,10 +215,13 @@ async def sight_of(
     users: Iterable[int],
     posts: Iterable[Pair],
     asked_of: Iterable[Pair] | None = None,
+    *,
+    followed: bool = False,
 ) -> Sight:
     """Read what these viewers may see of these accounts' posts, in two statements however many there are.
 
     `asked_of`: posts of which, and of whose authors, it is going to be asked what the viewers did; None when it is not.
+    `followed`: it is going to be asked who follows the accounts.
     """
     keys = list(dict.fromkeys(posts))
     rows = dict(zip(keys, await ctx.loaders.posts.load_many(keys), strict=True)) if keys else {}
@@ -211,8 +230,9 @@ async def sight_of(
     if viewers and about:
         async with ctx.db.turn() as db:
             marked = sorted(set(asked_of or ()))
-            found = await relations(db, viewers, about, marked, marks=asked_of is not None)
-    return Sight(rows, found)
+            marks = asked_of is not None
+            found = await relations(db, viewers, about, marked, marks=marks, followed=followed)
+    return Sight(rows, found, followed=followed)
 
 
 def own_post(row: PostRow, author: Viewer) -> VisiblePost:

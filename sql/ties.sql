@@ -19,8 +19,9 @@ SELECT k.author_id AS user_id, k.id AS post_id, false AS followed_by_viewer, fal
 FROM unnest($3::bigint[], $4::bigint[]) AS k (author_id, id);
 
 -- name: relations :many
--- What stands between many viewers $1 and a few accounts $2, from the accounts' side, and, with $5, what the viewers did
--- with a few posts ($3, $4). One row for each thing that is; "what" is a bit of dataloaders.rows.Relation.
+-- What stands between many viewers $1 and a few accounts $2, from the accounts' side: blocks, with $6 whom the viewers
+-- follow, and with $5 all there is and what they did with a few posts ($3, $4). One row for each thing that is; "what"
+-- is a bit of dataloaders.rows.Relation.
 SELECT blocker_id AS viewer_id, blocked_id AS user_id, NULL::bigint AS post_id, 4 AS what
 FROM blocked_by WHERE blocked_id = ANY($2::bigint[]) AND blocker_id = ANY($1::bigint[])
 UNION ALL
@@ -28,7 +29,7 @@ SELECT blocked_id AS viewer_id, blocker_id AS user_id, NULL::bigint AS post_id, 
 FROM blocks WHERE blocker_id = ANY($2::bigint[]) AND blocked_id = ANY($1::bigint[])
 UNION ALL
 SELECT follower_id AS viewer_id, followee_id AS user_id, NULL::bigint AS post_id, 1 AS what
-FROM followers WHERE $5 AND followee_id = ANY($2::bigint[]) AND follower_id = ANY($1::bigint[])
+FROM followers WHERE ($5 OR $6) AND followee_id = ANY($2::bigint[]) AND follower_id = ANY($1::bigint[])
 UNION ALL
 SELECT followee_id AS viewer_id, follower_id AS user_id, NULL::bigint AS post_id, 2 AS what
 FROM following WHERE $5 AND follower_id = ANY($2::bigint[]) AND followee_id = ANY($1::bigint[])

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 # Events that a listener may fall behind before it is closed; it comes back with its cursor.
 QUEUE = 1000
-# Listeners to one account up to which a tuple holds them: a set of one takes 216 bytes, and most have few.
+# Listeners to one account up to which a tuple holds them: a set of one takes 216 bytes, and most have few. The only one
+# is held by itself: a tuple of one takes 64 bytes.
 FEW = 8
 
 
@@ -97,7 +98,7 @@ class Listeners:
     """All of this process, by the accounts that concern them."""
 
     def __init__(self) -> None:
-        self._by_owner: dict[int, tuple[Listener, ...] | set[Listener]] = {}
+        self._by_owner: dict[int, Listener | tuple[Listener, ...] | set[Listener]] = {}
         self.public: set[Listener] = set()
         self.all: set[Listener] = set()
 
@@ -118,24 +119,31 @@ class Listeners:
         for owner in listener.owners:
             self._forget(owner, listener)
         for owner in owners:
-            found = self._by_owner.get(owner, ())
+            found = self._of(owner)
             if isinstance(found, set):
                 found.add(listener)
+            elif not found:
+                self._by_owner[owner] = listener
             elif len(found) < FEW:
                 self._by_owner[owner] = (*found, listener)
             else:
                 self._by_owner[owner] = {*found, listener}
         listener.owners = owners
 
-    def _forget(self, owner: int, listener: Listener) -> None:
+    def _of(self, owner: int) -> tuple[Listener, ...] | set[Listener]:
         found = self._by_owner.get(owner, ())
-        if isinstance(found, set):
+        return (found,) if isinstance(found, Listener) else found
+
+    def _forget(self, owner: int, listener: Listener) -> None:
+        found = self._of(owner)
+        if isinstance(found, set) and len(found) > 1:
             found.discard(listener)
-            left: Collection[Listener] = found
-        else:
-            left = self._by_owner[owner] = tuple(one for one in found if one is not listener)
+            return
+        left = [one for one in found if one is not listener]
         if not left:
             del self._by_owner[owner]
+        else:
+            self._by_owner[owner] = left[0] if len(left) == 1 else tuple(left)
 
     def owners(self) -> Iterable[int]:
         """The accounts whose events anybody hears."""
@@ -143,7 +151,7 @@ class Listeners:
 
     def hearing(self, row: LogRow) -> Collection[Listener]:
         """Those whom an event concerns, each once."""
-        found = self._by_owner.get(row.owner_id, ())
+        found = self._of(row.owner_id)
         if not row.public or not self.public:
             return found
         # Copied: who is told may leave.

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from heapq import merge
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from dataloaders.rows import LogRow
@@ -70,7 +70,11 @@ class RecentEvents:
     def is_reset(self, watcher: "Watcher", number: int) -> bool:
         """Whether an event above a number, of those kept, changes more of the timeline than events can tell."""
         own = self._by_owner.get(watcher.viewer_id, ()) if watcher.viewer_id is not None else ()
-        return any(resets(row, watcher.kind, watcher.viewer_id) for row in own if row.number > number)
+        # Asked before each event is sent, and there is hardly ever anything newer.
+        if not own or own[-1].number <= number:
+            return False
+        newer = takewhile(lambda row: row.number > number, reversed(own))
+        return any(resets(row, watcher.kind, watcher.viewer_id) for row in newer)
 
     def _above(self, rows: Sequence[LogRow], number: int, limit: int) -> list[LogRow]:
         """The first of the rows above a number, in order. From the end: who comes back missed few."""

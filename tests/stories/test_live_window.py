@@ -1,8 +1,11 @@
 """How long somebody may be away and how much they may miss: a day, and ten thousand events."""
 
+from typing import Any
+
 import pytest
 
 from resolvers.live import MOST_REPLAYED
+from resolvers.meaning import meaning_of
 from tests.conftest import Oracle, Server
 from tests.live import before_post, counters, essence, holds, quiet, read_until, user_key, watching
 from tests.people import Person
@@ -76,6 +79,31 @@ async def test_who_was_away_while_nothing_happened_is_not_reset(
     await alice.posts("after")
     await quiet(server)
     assert await told(alice, cursor) == [("added", "after", None)]
+
+
+async def test_what_leaves_memory_while_a_stream_catches_up_is_not_passed_over(
+    server: Server, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.live.recent.KEPT", 4)
+    monkeypatch.setattr("resolvers.live.TOGETHER", 2)
+    cursor = (await alice.home())["liveCursor"]
+    for nth in range(6):
+        await alice.posts(f"post {nth}")
+    await quiet(server)
+    batches = 0
+
+    async def while_it_catches_up(*given: Any) -> Any:
+        nonlocal batches
+        batches += 1
+        # The first two are read from PostgreSQL with all there is, the next two from memory, those behind them no more.
+        if batches == 2:
+            for nth in range(6, 10):
+                await alice.posts(f"post {nth}")
+            await quiet(server)
+        return await meaning_of(*given)
+
+    monkeypatch.setattr("resolvers.live.meaning_of", while_it_catches_up)
+    assert await told(alice, cursor) == [("added", f"post {nth}", None) for nth in range(10)]
 
 
 @pytest.mark.parametrize("kept", [0, 20_000])
