@@ -31,7 +31,7 @@ from bench.live.idle import idle
 from bench.live.latency import latency
 from bench.live.load import Load
 from bench.live.memory import memory, sockets
-from bench.live.reconnect import reconnect, replay
+from bench.live.reconnect import night, reconnect, replay
 from bench.live.stage import OTHERS, Stage, Statements
 from bench.network import filled
 from bench.servers import CannotMeasure
@@ -43,10 +43,12 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
     "viewer": (viewer_delivery, ("delivery_viewer_us", "floor_viewer", "statements_100", "statements_1000")),
     "latency": (latency, ("p50_ms", "p99_ms", "p50_all_ms", "p99_all_ms", "p99_without_valkey_ms")),
     "idle": (idle, ("idle_cost",)),
-    "memory": (memory, ("kb_per_socket", "bytes_per_followed")),
+    "memory": (memory, ("kb_per_socket", "bytes_per_followed", "bytes_per_followed_alone")),
     "sockets": (sockets, ("sockets",)),
     "replay": (replay, ("replay_1000_ms", "replay_1000_postgres_ms")),
     "reconnect": (reconnect, ("reconnect_5000_s", "reconnect_statements")),
+    # The last one: it fills the log.
+    "night": (night, ("replay_night_ms",)),
 }
 
 
@@ -89,14 +91,15 @@ def scale(*, quick: bool, files: int) -> Scale:
     return Scale(most=most, idle=min(Scale.idle, most - Scale.fans))
 
 
-async def main() -> None:
-    """Fill, measure part after part, print."""
+async def main() -> bool:
+    """Fill, measure part after part, print; whether all could be measured."""
     given = arguments()
     files = open_files()
     configure_logs(level="warning", json=False)
     started = time.monotonic()
     print(f"{datetime.now(UTC):%d %B %Y %H:%M} UTC, {machine()}, limit of open files {files:,}", flush=True)
     found: dict[str, Any] = {}
+    whole = True
     users, posts = (200, 1_000) if given.quick else (2_000, 20_000)
     async with filled(users, posts, given.seed, (96,), ("random",)) as network:
         with (
@@ -135,11 +138,13 @@ async def main() -> None:
                         if given.quick:
                             raise
                         print(f"  not measured: {error}")
+                        whole = False
                     print(f"  {time.monotonic() - began:.0f} s", flush=True)
             finally:
                 await superuser.close()
     print(f"\n{time.monotonic() - started:.0f} s in all")
     print(json.dumps(found))
+    return whole
 
 
 def machine() -> str:
@@ -155,6 +160,6 @@ def machine() -> str:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main())
+        sys.exit(0 if asyncio.run(main()) else 1)
     except CannotMeasure as error:
         sys.exit(f"bench: {error}")

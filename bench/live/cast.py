@@ -28,12 +28,25 @@ class Scale:
     idle: int = 10_000
     quiet: int = 5_000
     followers: int = 400
+    loners: int = 150
     returning: int = 5_000
     missed: int = 1_000
+    day: int = 500_000
     most: int = 15_000
 
 
-QUICK = Scale(fans=60, few=20, idle=100, quiet=60, followers=60, returning=60, missed=100, most=150)
+QUICK = Scale(
+    fans=60,
+    few=20,
+    idle=100,
+    quiet=60,
+    followers=60,
+    loners=40,
+    returning=60,
+    missed=100,
+    day=5_000,
+    most=150,
+)
 
 
 @dataclass(frozen=True)
@@ -41,15 +54,17 @@ class Cast:
     """Files of tokens by role, and the requests that post, ready but for the number in their text.
 
     `readers` each follow five authors of the crowd, the first of them (the fans) the star as well. `quiet` follow
-    nobody, `hundreds` and `fives` 100 and 500 accounts, `archivist` all authors of the crowd. `hello` is a request that
-    every server answers.
+    nobody, `hundreds` and `fives` 100 and 500 accounts, `loners` 500 that nobody else follows, `archivist` all authors
+    of the crowd. `sleeper` is the first of the `fives`. `hello` is a request that every server answers.
     """
 
     readers: str
     quiet: str
     hundreds: str
     fives: str
+    loners: str
     archivist: str
+    sleeper: int
     hello: bytes
     star_posts: str
     crowd_posts: list[str]
@@ -68,9 +83,13 @@ async def cast(dsn: str, tokens: AccessTokens, folder: Path, scale: Scale) -> Ca
     authors, star, archivist = people(AUTHORS), *people(1), *people(1)
     readers = people(max(scale.most, scale.idle + scale.fans, scale.returning))
     quiet, hundreds, fives = people(scale.quiet), people(scale.followers), people(scale.followers)
+    loners = people(scale.loners)
     ties = [(reader, star) for reader in readers[: scale.fans]] + [(archivist, author) for author in authors]
     for n, reader in enumerate(readers):
         ties += [(reader, authors[(n * FOLLOWED + k) % AUTHORS]) for k in range(FOLLOWED)]
+    for loner in loners:
+        # Of these only their numbers are there: nobody looks at them.
+        ties += [(loner, followee) for followee in people(MANY)]
     connection = await asyncpg.connect(dsn)
     try:
         others = [row[0] for row in await connection.fetch("SELECT id FROM users ORDER BY id")]
@@ -79,7 +98,7 @@ async def cast(dsn: str, tokens: AccessTokens, folder: Path, scale: Scale) -> Ca
                 ties += [
                     (follower, others[(n * 7 + k) % len(others)]) for k in range(min(count, len(others)))
                 ]
-        everybody = [*authors, star, archivist, *readers, *quiet, *hundreds, *fives]
+        everybody = [*authors, star, archivist, *readers, *quiet, *hundreds, *fives, *loners]
         await _write(connection, everybody, ties, now)
     finally:
         await connection.close()
@@ -100,7 +119,9 @@ async def cast(dsn: str, tokens: AccessTokens, folder: Path, scale: Scale) -> Ca
         kept("quiet", quiet),
         kept("hundreds", hundreds),
         kept("fives", fives),
+        kept("loners", loners),
         kept("archivist", [archivist]),
+        fives[0],
         request_bytes(TYPENAME, {}, token(star)),
         posts(star),
         [posts(author) for author in authors],

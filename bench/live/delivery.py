@@ -10,8 +10,10 @@ from bench.live.documents import EVENTS, MARK, TEXT, VIEWER_EVENTS
 from bench.live.stage import OTHERS, Stage
 from bench.servers import CannotMeasure, Server
 
-# Events before anything is measured: plans are made, hot code is compiled.
-WARM = 3
+# Events before anything is measured: plans are made, hot code is compiled, Node's above all.
+WARM = 20
+# Bytes of a message by which the contestants' may differ: cursors of ours grow with their numbers.
+TOLERATED = 4
 # Statements are counted over so many events at least, and for so many times --seconds.
 COUNTED, LONG = 3, 2
 
@@ -26,6 +28,7 @@ class Costs:
     rate: list[float] = field(default_factory=list)
     generator: list[float] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
+    bytes: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ async def _compared(stage: Stage, document: str, *, everybody: bool) -> dict[str
         stage.opens("ours", workers.ours, stage.cast.readers, count, document=document)
         stage.delivers("ours", workers.beside.port, stage.cast.star_posts, events=WARM)
         expected = stage.sample("ours")
-        request = _publishing(expected)
+        request = _publishing(expected["payload"]["data"])
         contestants = [Contestant(workers.ours, workers.beside.port, stage.cast.star_posts, workers.beside)]
         for server in stage.others(workers.processes):
             if everybody or server.name == "floor":
@@ -82,7 +85,13 @@ async def _compared(stage: Stage, document: str, *, everybody: bool) -> dict[str
         for number in range(stage.rounds):
             turn = number % len(contestants)
             for contestant in [*contestants[turn:], *contestants[:turn]]:
-                await _measure(stage, contestant, count, found[contestant.server.name])
+                name = contestant.server.name
+                await _measure(stage, contestant, count, found[name])
+                if contestant.server is not workers.ours:
+                    _check(name, stage.sample(name), expected)
+        sizes = {name: max(costs.bytes) for name, costs in found.items()}
+        if max(sizes.values()) - min(min(costs.bytes) for costs in found.values()) > TOLERATED:
+            raise CannotMeasure(f"messages differ in length: {sizes}")
         for name in found:
             stage.load.do("close", crowd=name)
     return found
@@ -101,6 +110,7 @@ async def _measure(stage: Stage, contestant: Contestant, count: int, costs: Cost
     costs.rate.append(events / done.seconds)
     costs.generator.append(done.share)
     costs.late.append(done.late_p99)
+    costs.bytes.append(done["bytes"])
 
 
 async def _statements(stage: Stage, count: int) -> float:
@@ -136,24 +146,24 @@ def _publishing(data: dict[str, Any]) -> str:
     )
 
 
-def _check(name: str, data: dict[str, Any], expected: dict[str, Any]) -> None:
-    """That a contestant sends the same event, but for the number in its text. Raises CannotMeasure."""
+def _check(name: str, message: dict[str, Any], expected: dict[str, Any]) -> None:
+    """That a contestant sends the same message, but for the number in the text. Raises CannotMeasure."""
 
-    def unnumbered(data: dict[str, Any]) -> dict[str, Any]:
-        copy: dict[str, Any] = json.loads(json.dumps(data))
-        post = copy["homeTimelineEvents"]["edge"]["node"]["post"]
+    def unnumbered(message: dict[str, Any]) -> dict[str, Any]:
+        copy: dict[str, Any] = json.loads(json.dumps(message))
+        post = copy["payload"]["data"]["homeTimelineEvents"]["edge"]["node"]["post"]
         post["text"] = post["text"][len(MARK) :]
         return copy
 
-    if unnumbered(data) != unnumbered(expected):
-        raise CannotMeasure(f"{name} sends another event:\n{json.dumps(data)}\n{json.dumps(expected)}")
+    if unnumbered(message) != unnumbered(expected):
+        raise CannotMeasure(f"{name} sends another event:\n{json.dumps(message)}\n{json.dumps(expected)}")
 
 
 def _table(title: str, stage: Stage, found: dict[str, Costs]) -> Iterator[str]:
     yield f"{title}, {stage.scale.fans:,} subscribers who all follow the author"
     yield (
         "  server     API us a delivery (lowest to highest round)  events/s  PostgreSQL us/event  posting us/event"
-        "  generator  late ms  ours / it"
+        "  bytes  generator  late ms  ours / it"
     )
     ours = median(found["ours"].api)
     for name, costs in found.items():
@@ -161,6 +171,6 @@ def _table(title: str, stage: Stage, found: dict[str, Costs]) -> Iterator[str]:
         yield (
             f"  {name:9}  {api:17.1f} ({min(costs.api):.1f} to {max(costs.api):.1f})".ljust(56)
             + f"{median(costs.rate):8.1f}  {median(costs.postgres):19,.0f}  {median(costs.beside):16,.0f}"
-            f"  {median(costs.generator):8.0%}  {median(costs.late):7.1f}"
+            f"  {median(costs.bytes):5.0f}  {median(costs.generator):8.0%}  {median(costs.late):7.1f}"
             + ("" if name == "ours" else f"  {ours / api:9.3f}")
         )

@@ -8,6 +8,7 @@ import asyncio
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -73,7 +74,7 @@ class Generator:
         self,
         *,
         crowd: str,
-        port: int,
+        ports: list[int],
         tokens: str,
         first: int,
         count: int,
@@ -85,7 +86,7 @@ class Generator:
         """Bring up subscribers with the tokens of a file from `first` on."""
         some = json.loads(Path(tokens).read_text())[first : first + count]
         assert len(some) == count
-        new = Crowd(crowd, port, subscribe_frame(document, after), count)
+        new = Crowd(crowd, ports, subscribe_frame(document, after), count)
         self._crowds[crowd] = new
         await open_crowd(new, some, at_once, patience)
         return {"cursor": new.cursor, "retried": new.retried, "replays": new.replays, "events": new.events}
@@ -113,8 +114,12 @@ class Generator:
     async def do_deliver(
         self, *, crowd: str, port: int, request: str, events: int, seconds: float, patience: float
     ) -> Answer:
-        """Post, wait until every subscriber has the event, post again: at least so many, and for so long."""
+        """Post, wait until every subscriber has the event, post again: at least so many, and for so long.
+
+        Each has each event once, or it is Lost. How many there were, and the bytes of one message.
+        """
         found, posters = self._crowds[crowd], self._posters_at(port)
+        had, size = {socket: socket.events for socket in found.sockets}, found.size_of_events
         done, end = 0, clock() + seconds
         while done < events or clock() < end:
             self._posts += 1
@@ -123,7 +128,9 @@ class Generator:
                 posters.post(request.encode(), self._posts),
             )
             done += 1
-        return {"events": done}
+        if any(socket.events - before != done for socket, before in had.items()):
+            raise Lost(f"{done} events did not come once to each socket")
+        return {"events": done, "bytes": (found.size_of_events - size) / done / found.size}
 
     async def do_write(self, *, port: int, requests: list[str], count: int) -> Answer:
         """Post so many, by those of the requests in turn, and wait for the answers only."""
@@ -163,21 +170,27 @@ class Generator:
         posts = await pace(posters, [request.encode() for request in requests], first, rate, seconds, seed)
         self._posts += len(posts)
         taken = sum(1 for _, answered in posts if answered is not None)
+        came: Counter[int] = Counter()
         with suppress(Lost):  # then they are missing
             await found.reach(before + taken * each, patience)
         arrivals, found.arrivals = found.arrivals, None
         # By the moment of the answer, and by that of the request.
-        from_answer, from_request = [], []
+        from_answer, from_request, early = [], [], 0
         for number, at in arrivals:
             if number < first:
                 continue  # of a run before that was given up
             sent, answered = posts[number - first]
             if answered is not None:
+                came[number] += 1
                 # An event that is there before the answer was not waited for.
+                early += at < answered
                 from_answer.append(round(max(at - answered, 0.0) * 1000, 2))
                 from_request.append(round((at - sent) * 1000, 2))
+        if any(times > each for times in came.values()):
+            raise Lost("an event came to more sockets than it concerns, or twice to one")
         return {
             "posts": len(posts),
+            "early": early,
             "refused": len(posts) - taken,
             "missing": len(posts) * each - len(from_answer),
             "answered": sorted(from_answer),

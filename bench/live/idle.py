@@ -16,15 +16,21 @@ async def idle(stage: Stage) -> dict[str, Any]:
     with stage.workers() as workers:
         stage.opens("fans", workers.ours, stage.cast.readers, few)
         stage.delivers("fans", workers.beside.port, stage.cast.star_posts, events=WARM)
-        alone, background = await _cost(stage, workers)
+        before, background = await _cost(stage, workers)
         # The first readers follow the star, these do not.
         opened = stage.opens(
             "idle", workers.ours, stage.cast.readers, many, first=stage.scale.fans, patience=240
         )
         await stage.idling(SETTLE, workers.ours)
         beside, idling = await _cost(stage, workers)
+        stage.load.do("close", crowd="idle")
+        await stage.idling(SETTLE, workers.ours)
+        # Again without them: what the machine does differently by then is in both.
+        after, _ = await _cost(stage, workers)
+        alone = (before + after) / 2
     print(
-        f"an event for {few} subscribers, API us: {alone:,.0f} without idle sockets, {beside:,.0f} with {many:,} of "
+        f"an event for {few} subscribers, API us: {alone:,.0f} without idle sockets ({before:,.0f} before, "
+        f"{after:,.0f} after), {beside:,.0f} with {many:,} of "
         f"them; what goes on anyway, left out: {background:.1%} and {idling:.1%} of a core\n"
         f"  {many:,} sockets came up in {opened.seconds:.1f} s ({opened.share:.0%} generator)"
     )

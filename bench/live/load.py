@@ -11,6 +11,8 @@ from bench.servers import CannotMeasure
 
 # Seconds until sockets that do not come up, or events that do not come, are given up.
 PATIENCE = 60.0
+# Of one core. A generator that uses more may be what everybody waits for.
+BUSY = 0.9
 # Handshakes under way at once where nothing else is said.
 AT_ONCE = 200
 
@@ -69,7 +71,10 @@ class Load:
         if "error" in answer:
             raise CannotMeasure(f"{command} {values.get('crowd', '')}: {answer['error']}")
         cost = {name: answer.pop(name) for name in ("seconds", "cpu", "late_p99", "late_most")}
-        return Done(answer, **cost)
+        done = Done(answer, **cost)
+        if command in ("deliver", "pace") and done.share > BUSY:
+            raise CannotMeasure(f"the load generator was the bottleneck: {done.share:.0%} of a core")
+        return done
 
     @staticmethod
     def _pipe(pipe: IO[str] | None) -> IO[str]:

@@ -31,14 +31,20 @@ async def memory(stage: Stage) -> dict[str, Any]:
         for crowd, tokens, first in (("hundreds", cast.hundreds, 0), ("fives", cast.fives, WARM)):
             stage.opens(crowd, workers.ours, tokens, scale.followers - WARM, first=first, patience=240)
             sizes.append(_settled(workers.ours))
+        stage.opens("loners", workers.ours, cast.loners, scale.loners, patience=240)
+        alone = ((_settled(workers.ours) - sizes[-1]) / scale.loners - each) / MANY
         count = scale.followers - WARM
         few, many = ((after - before) / count for before, after in pairwise(sizes))
         bytes_each = (many - few) / (MANY - FEW)
         print(
             f"  {few / 1024:.1f} KB when the account follows {FEW}, {many / 1024:.1f} KB when it follows {MANY}: "
-            f"{bytes_each:.0f} bytes for each"
+            f"{bytes_each:.0f} bytes for each; {alone:.0f} for each of {MANY} accounts that no other socket's follows"
         )
-    return {"kb_per_socket": round(each / 1024, 1), "bytes_per_followed": round(bytes_each)}
+    return {
+        "kb_per_socket": round(each / 1024, 1),
+        "bytes_per_followed": round(bytes_each),
+        "bytes_per_followed_alone": round(alone),
+    }
 
 
 async def sockets(stage: Stage) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from bench.live.frames import CLOSE, HANDSHAKE, ID, PING, SMALL, TEXT, client_fr
 HTTP_END = b"\r\n\r\n"
 # Before the number of a post in an event.
 MARK = b'"text":"@'
-SPACED_MARK = b'"text": "@'
 # Sockets that share a source address, of some 28,000 ports that one address has by default.
 PER_SOURCE = 10_000
 # Times that a socket which does not come up is tried again. As clients do, after a pause of a random length that
@@ -31,13 +30,16 @@ class Crowd:
     """Sockets that subscribe to the same, and what they have received together."""
 
     name: str
-    port: int
+    # Of the servers that they are spread over.
+    ports: Sequence[int]
     subscribe: bytes
     size: int
     live: int = 0
     lost: int = 0
     retried: int = 0
     events: int = 0
+    # Bytes of the messages of these events.
+    size_of_events: int = 0
     cursor: str = ""
     trouble: str = ""
     sample: bytes = b""
@@ -58,12 +60,10 @@ class Crowd:
     def counted(self, data: bytes, start: int, stop: int) -> None:
         """One more event."""
         self.events += 1
+        self.size_of_events += stop - start
         if self.arrivals is not None:
-            at = data.find(MARK, start, stop)
-            skip = len(MARK)
-            if at < 0:
-                at, skip = data.find(SPACED_MARK, start, stop), len(SPACED_MARK)
-            self.arrivals.append((int(data[at + skip : at + skip + 8]), clock()))
+            at = data.find(MARK, start, stop) + len(MARK)
+            self.arrivals.append((int(data[at : at + 8]), clock()))
         if self.events == self._target:
             self.sample = data[start:stop]
             if self._reached is not None and not self._reached.done():
@@ -104,12 +104,13 @@ class Crowd:
 class Socket(asyncio.Protocol):
     """One subscriber."""
 
-    __slots__ = ("_ended", "_init", "_rest", "_transport", "asked", "crowd", "is_live", "open")
+    __slots__ = ("_ended", "_init", "_rest", "_transport", "asked", "crowd", "events", "is_live", "open")
 
     def __init__(self, crowd: Crowd, token: str) -> None:
         self.crowd, self.asked = crowd, 0.0
         self.is_live = False
         self.open = False
+        self.events = 0
         self._ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._init = message("connection_init", {"authorization": f"Bearer {token}"})
         self._rest = b""
@@ -145,6 +146,7 @@ class Socket(asyncio.Protocol):
             if stop > end:
                 break
             if size > SMALL and data[at] == TEXT:
+                self.events += 1
                 self.crowd.counted(data, start, stop)
             else:
                 self._small(data[at], data[start:stop])
@@ -205,12 +207,13 @@ async def open_crowd(crowd: Crowd, tokens: Sequence[str], at_once: int, patience
     loop = asyncio.get_running_loop()
 
     async def bring_up(number: int, token: str) -> None:
+        port = crowd.ports[number % len(crowd.ports)]
         source = (f"127.0.0.{1 + number // PER_SOURCE}", 0) if number >= PER_SOURCE else None
         async with gate:
             for attempt in range(TRIES):
                 try:
                     _, socket = await loop.create_connection(
-                        lambda: Socket(crowd, token), "127.0.0.1", crowd.port, local_addr=source
+                        lambda: Socket(crowd, token), "127.0.0.1", port, local_addr=source
                     )
                     crowd.sockets.add(socket)
                     if await socket.comes_up():

@@ -140,14 +140,18 @@ class Stage:
         first: int = 0,
         document: str = EVENTS,
         after: str | None = None,
+        also: Server | None = None,
         at_once: int = AT_ONCE,
         patience: float = PATIENCE,
     ) -> Done:
-        """Have so many sockets subscribe, with the tokens of a file of the cast from `first` on."""
+        """Have so many sockets subscribe, with the tokens of a file of the cast from `first` on.
+
+        `also`: where half of them do it.
+        """
         return self.load.do(
             "open",
             crowd=crowd,
-            port=server.port,
+            ports=[one.port for one in (server, also) if one is not None],
             tokens=tokens,
             first=first,
             count=count,
@@ -170,16 +174,15 @@ class Stage:
         )
 
     def sample(self, crowd: str) -> dict[str, Any]:
-        """The data of the last event that a crowd received."""
-        message = loads(self.load.do("look", crowd=crowd)["sample"])
-        data: dict[str, Any] = message["payload"]["data"]
-        return data
+        """The message of the last event that a crowd received."""
+        message: dict[str, Any] = loads(self.load.do("look", crowd=crowd)["sample"])
+        return message
 
     async def spent(self, worker: Server, beside: Server | None = None) -> Spent:
         """CPU and statements so far."""
         return Spent(
-            exactly_of_process(worker.pid),
-            exactly_of_process(beside.pid) if beside else 0.0,
+            _cpu(worker),
+            _cpu(beside) if beside else 0.0,
             self.postgres.read(),
             await self.statements.read(),
         )
@@ -189,6 +192,12 @@ class Stage:
         before = await self.spent(worker, beside)
         await asyncio.sleep(seconds)
         return await self.spent(worker, beside) - before
+
+
+def _cpu(server: Server) -> float:
+    """Seconds of CPU of a server with all threads, and of what it started: ours has helpers beside it."""
+    children = psutil.Process(server.pid).children(recursive=True)
+    return sum(exactly_of_process(pid) for pid in (server.pid, *(child.pid for child in children)))
 
 
 def resident(server: Server) -> int:
