@@ -61,9 +61,10 @@ class Operations:
         return await self._documents.prepare(request, asker)
 
     async def run(self, operation: Operation, ctx: Context, request_id: str) -> dict[str, Any]:
-        """Run a query or mutation: what to send. The context's connection is given back."""
+        """Run a query or mutation: what to send, to be given to `encode`. The context's connection is given back."""
         started = time.monotonic()
         cost = 0
+        encoded = None
         try:
             cost = await self.pay(operation, ctx)
             ctx.reads_marks = operation.reads_marks
@@ -71,7 +72,7 @@ class Operations:
                 await ctx.position()
             async with asyncio.timeout(self._allowed.seconds):
                 result = await operation.prepared.execute(ctx, operation.variables)
-            result = self.bounded(result, cost)
+            result, encoded = self.bounded(result, cost)
         except TimeoutError:
             result = ExecutionResult(None, [_located(TooLong())])
         except Exception as error:
@@ -83,21 +84,20 @@ class Operations:
         if cost:
             payload["extensions"] = {"cost": cost_extension(cost, self._allowed.cost, ctx.spending)}
         _log(operation, ctx, payload, started, statements, request_id)
+        if encoded is not None and not result.errors:
+            payload["data"] = orjson.Fragment(encoded)
         return payload
 
-    def bounded(self, result: ExecutionResult, cost: int) -> ExecutionResult:
-        """The result, or the error that it is longer than any may be."""
-        return (
-            ExecutionResult(None, [_located(TooLarge())]) if self._is_too_long(result.data, cost) else result
-        )
-
-    def _is_too_long(self, data: object, cost: int) -> bool:
-        """Whether an answer is longer than any may be; most cost too little for that."""
+    def bounded(self, result: ExecutionResult, cost: int) -> tuple[ExecutionResult, bytes | None]:
+        """The result, or the error that it is longer than any may be; and its data as JSON, where that was made."""
         most = self._allowed.answer
         if cost * LONGEST_POINT <= most:
-            return False
+            return result, None  # as nearly all events, and many pages
         # Encoding a page takes a tenth of looking at its values one by one.
-        return (cost > DEAR or len(encode(data)) > most) and is_longer(data, most)
+        encoded = encode(result.data) if cost <= DEAR else None
+        if (encoded is None or len(encoded) > most) and is_longer(result.data, most):
+            return ExecutionResult(None, [_located(TooLarge())]), None
+        return result, encoded
 
     async def pay(self, operation: Operation, ctx: Context) -> int:
         """The points it costs, paid. Raises TooCostly and OverBudget, which say so to the client."""

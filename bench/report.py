@@ -14,7 +14,7 @@ def table(operation: Operation, samples: dict[str, Samples]) -> Iterator[str]:
     """The lines of one operation's table."""
     yield f"{operation.name}: {operation.about}"
     yield (
-        f"  {'server':9}  API CPU ms  PostgreSQL ms  requests/s   p50 ms   p99 ms  generator"
+        f"  {'server':17}  API CPU ms  PostgreSQL ms  requests/s   p50 ms   p99 ms  generator"
         "  ours / it (lowest to highest round)"
     )
     ours = samples["ours"]
@@ -22,7 +22,7 @@ def table(operation: Operation, samples: dict[str, Samples]) -> Iterator[str]:
         rounds = [mine / other for mine, other in zip(ours.api, found.api, strict=True) if other]
         ratio = f"{quotient(ours, found):.3f} ({min(rounds):.3f} to {max(rounds):.3f})" if rounds else "-"
         yield (
-            f"  {name:9}  {found.api_ms:10.3f}  {statistics.median(found.postgres):13.3f}"
+            f"  {name:17}  {found.api_ms:10.3f}  {statistics.median(found.postgres):13.3f}"
             f"  {statistics.median(found.rate):10,.0f}  {_ms(found.percentile(50))}  {_ms(found.percentile(99))}"
             f"  {statistics.median(found.generator):8.0%} "
             f"  {'' if found is ours else ratio}"

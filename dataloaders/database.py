@@ -2,7 +2,8 @@
 
 An operation takes one connection, at its first statement, and its reads take turns on it: two on one
 connection at once are an error in asyncpg, and one connection for each statement was measured at 1.4 times the
-CPU. asyncpg's reset query at every release (twice the CPU again) is off: nothing here sets session state.
+CPU. asyncpg's reset query at every release (twice the CPU again) is off: nothing here sets session state. Between
+operations that follow one another a connection does not even go back to the pool.
 """
 
 import asyncio
@@ -32,6 +33,8 @@ SERVER_SETTINGS = {
 # Seconds an operation waits for a connection before it says that the database cannot be reached.
 ACQUIRE_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 5.0
+# A connection that no operation needed for so many seconds, or twice as many, goes back to the pool.
+READY_SECONDS = 1.0
 
 
 class DatabaseUnavailable(Exception):
@@ -77,6 +80,14 @@ async def _prepare_connection(connection: asyncpg.Connection) -> None:
     )
 
 
+def _is_lost(connection: "PoolConnectionProxy[asyncpg.Record]") -> bool:
+    """Whether it broke: the pool takes such a connection back by itself, and what stood for it answers no more."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
+
+
 class Statements:
     """Runs named queries on one connection and turns records into rows."""
 
@@ -85,6 +96,8 @@ class Statements:
     ) -> None:
         self._connection = connection
         self._watchers = watchers
+        # Whether the statement before came to its end, so that nothing of it is left on the connection.
+        self.is_clean = True
 
     async def many(self, row: type[Row], query: Query, *values: Any) -> list[Row]:
         """All rows of the result, in its order."""
@@ -111,20 +124,25 @@ class Statements:
         """One statement for each tuple of values, pipelined."""
         for watch in self._watchers:
             watch(query)
+        self.is_clean = False
         try:
             await self._connection.executemany(query.text, values)
         except _GONE as error:
             raise DatabaseUnavailable(f"{query.name}: {error}") from error
+        self.is_clean = True
 
     async def _fetch(self, query: Query, values: Sequence[Any]) -> list[asyncpg.Record]:
         for watch in self._watchers:
             watch(query)
+        self.is_clean = False
         try:
-            return await self._connection.fetch(query.text, *values)
+            records = await self._connection.fetch(query.text, *values)
         except asyncpg.UndefinedTableError as error:
             raise MissingTable(f"{query.name}: {error}") from error
         except _GONE as error:
             raise DatabaseUnavailable(f"{query.name}: {error}") from error
+        self.is_clean = True
+        return records
 
 
 class Session:
@@ -164,20 +182,24 @@ class Session:
             statements = await self._connected()
             assert self._connection is not None
             self._in_transaction = True
+            ended = False
             try:
                 async with self._connection.transaction():
                     yield statements
+                ended = True
             except _GONE as error:
                 raise DatabaseUnavailable(str(error)) from error
             finally:
                 self._in_transaction = False
+                statements.is_clean = ended
 
     async def release(self) -> None:
         """Give the connection back, after the turn that is under way. The session may be used again."""
         async with self._lock:
-            connection, self._connection, self._statements = self._connection, None, None
+            connection, self._connection = self._connection, None
+            statements, self._statements = self._statements, None
             if connection is not None:
-                await self._database.release(connection)
+                await self._database.release(connection, statements is not None and statements.is_clean)
 
     async def close(self) -> None:
         """Give the connection back for good: whoever still waits for a turn gets none."""
@@ -196,6 +218,9 @@ class _Turn:
     async def __aenter__(self) -> Statements:
         session = self._session
         await session._lock.acquire()
+        statements = session._statements
+        if statements is not None and not session._closed:
+            return statements
         try:
             return await session._connected()
         except BaseException:
@@ -212,6 +237,15 @@ class Database:
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
         self.watchers: list[Callable[[Query], None]] = []
+        # Given back in order and not to the pool, which takes a task for that: the next operation gets the last one.
+        self._ready: list[PoolConnectionProxy[asyncpg.Record]] = []
+        # How few of them there were since it was looked last: so many were of no use.
+        self._spare = 0
+        self._look: asyncio.TimerHandle | None = None
+        self._returning: set[asyncio.Task[None]] = set()
+        # Who waits for the pool, which then gets what is given back.
+        self._waiting = 0
+        self._closing = False
 
     @classmethod
     @asynccontextmanager
@@ -232,7 +266,16 @@ class Database:
             timeout=CONNECT_TIMEOUT,
         )
         async with pool:
-            yield cls(pool)
+            database = cls(pool)
+            try:
+                yield database
+            finally:
+                await database._close()
+
+    @property
+    def in_use(self) -> int:
+        """How many connections are taken at the moment."""
+        return self._pool.get_size() - self._pool.get_idle_size() - len(self._ready)
 
     def session(self) -> Session:
         """A session for one operation; close it at the operation's end."""
@@ -248,17 +291,62 @@ class Database:
             await session.close()
 
     async def acquire(self) -> "PoolConnectionProxy[asyncpg.Record]":
-        """A connection of the pool. Raises DatabaseUnavailable."""
+        """A connection. Raises DatabaseUnavailable."""
+        while self._ready:
+            connection = self._ready.pop()
+            self._spare = min(self._spare, len(self._ready))
+            if not _is_lost(connection):
+                return connection
+            await self._return(connection)
         # A timeout costs a task, and is not needed where nobody has to wait.
         timeout = None if self._pool.get_idle_size() else ACQUIRE_TIMEOUT
+        self._waiting += 1
         try:
             return await self._pool.acquire(timeout=timeout)
         except (*_GONE, asyncpg.PostgresError) as error:
             raise DatabaseUnavailable(f"no connection: {error}") from error
+        finally:
+            self._waiting -= 1
 
-    async def release(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
-        """Give a connection back, also one that broke."""
+    async def release(self, connection: "PoolConnectionProxy[asyncpg.Record]", is_clean: bool) -> None:
+        """Give a connection back, also one that broke. `is_clean`: nothing is left of what was done with it."""
+        if (
+            not is_clean
+            or self._waiting
+            or self._closing
+            or _is_lost(connection)
+            or connection.is_in_transaction()
+        ):
+            await self._return(connection)
+            return
+        self._ready.append(connection)
+        if self._look is None:
+            self._spare = len(self._ready)
+            self._look = asyncio.get_running_loop().call_later(READY_SECONDS, self._return_spare)
+
+    def _return_spare(self) -> None:
+        """Give the pool what was not needed since the last look; it closes what stays idle."""
+        spare, self._ready = self._ready[: self._spare], self._ready[self._spare :]
+        for connection in spare:
+            task = asyncio.create_task(self._return(connection))
+            self._returning.add(task)
+            task.add_done_callback(self._returning.discard)
+        self._spare = len(self._ready)
+        self._look = (
+            asyncio.get_running_loop().call_later(READY_SECONDS, self._return_spare) if self._ready else None
+        )
+
+    async def _return(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
         try:
             await self._pool.release(connection)  # goes on when this task is cancelled
         except (*_GONE, asyncpg.PostgresError):
             connection.terminate()
+
+    async def _close(self) -> None:
+        """Give everything back to the pool, also what comes later."""
+        self._closing = True
+        if self._look is not None:
+            self._look.cancel()
+        while self._ready:
+            await self._return(self._ready.pop())
+        await asyncio.gather(*self._returning, return_exceptions=True)

@@ -6,7 +6,7 @@ still end up in one batch, and the number of statements depends on the shape of 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence, Set
 from typing import Generic, TypeVar
 
 from dataloaders.database import Session, Statements
@@ -14,31 +14,36 @@ from dataloaders.database import Session, Statements
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
-Batch = Callable[[Statements, Sequence[Key]], Awaitable[Sequence[Value]]]
+# Answers with the keys' values in their order, or by key.
+Batch = Callable[[Statements, Sequence[Key]], Awaitable[Sequence[Value] | dict[Key, Value]]]
 
 
 class _Reading(Generic[Key]):
     """One statement to be: the keys collected for it, open to more until it is sent, and its end."""
 
-    def __init__(self) -> None:
-        self.keys: dict[Key, None] = {}
+    def __init__(self, keys: Iterable[Key]) -> None:
+        self.keys = set(keys)
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
 class Loader(Generic[Key, Value]):
-    """Reads values by key, each key once. A batch answers in the order it was asked."""
+    """Reads values by key, each key once.
 
-    def __init__(self, session: Session, batch: Batch[Key, Value]) -> None:
+    With `gathers` false it does not wait for more keys: for what an operation asks of one key only.
+    """
+
+    def __init__(self, session: Session, batch: Batch[Key, Value], *, gathers: bool = True) -> None:
         self._session = session
         self._batch = batch
+        self._gathers = gathers
         self._values: dict[Key, Value] = {}
-        # What is being read, and by which statement.
-        self._readings: dict[Key, _Reading[Key]] = {}
+        # What is being read, and the one of them that is not sent yet.
+        self._readings: list[_Reading[Key]] = []
         self._open: _Reading[Key] | None = None
 
     async def load(self, key: Key) -> Value:
         """The value of one key. Raises what the batch raised."""
-        return (await self.load_many((key,)))[0]
+        return (await self.load_mapping((key,)))[key]
 
     async def load_many(self, keys: Iterable[Key]) -> list[Value]:
         """The values of the keys, in their order. Raises what a batch raised; asking again then reads again."""
@@ -46,11 +51,16 @@ class Loader(Generic[Key, Value]):
         values = await self.load_mapping(keys)
         return [values[key] for key in keys]
 
-    async def load_mapping(self, keys: Iterable[Key]) -> Mapping[Key, Value]:
-        """All that is known by now, these keys' values among it. Raises what a batch raised."""
-        keys = list(keys)
-        while missing := [key for key in keys if key not in self._values]:
-            await self._read(missing)
+    async def load_mapping(self, keys: Iterable[Key], *, whole: bool = False) -> Mapping[Key, Value]:
+        """All that is known by now, these keys' values among it. Raises what a batch raised.
+
+        With `whole` the caller has all the keys there are, as a page has, and nobody else's are waited for.
+        """
+        # Sets keep the hashes of their elements: a page's keys are hashed once, not at each step.
+        missing = set(keys).difference(self._values)
+        while missing:
+            await self._read(missing, whole)
+            missing = missing.difference(self._values)
         return self._values
 
     def prime(self, values: Mapping[Key, Value]) -> None:
@@ -61,32 +71,35 @@ class Loader(Generic[Key, Value]):
         """Know what another loader of the same kind knows."""
         self.prime(other._values)
 
-    async def _read(self, keys: Sequence[Key]) -> None:
+    async def _read(self, keys: Set[Key], whole: bool) -> None:
         """Have these keys read, by statements under way or by one that others may join."""
-        under_way = set()
-        opened = None
-        for key in keys:
-            reading = self._readings.get(key)
-            if reading is None:
-                if self._open is None:
-                    opened = self._open = _Reading()
-                reading = self._readings[key] = self._open
-                reading.keys[key] = None
-            under_way.add(reading)
-        if opened is not None:
+        under_way = []
+        for reading in self._readings:
+            if not keys.isdisjoint(reading.keys):
+                under_way.append(reading)
+                keys = keys - reading.keys
+        if keys and self._open is None:
+            opened = self._open = _Reading(keys)
+            self._readings.append(opened)
             # Whoever opened it reads for all; when they are cancelled, the others look again.
-            await self._send(opened)
-            under_way.discard(opened)
+            await self._send(opened, whole)
+        elif keys and self._open is not None:
+            self._open.keys |= keys
+            under_way.append(self._open)
         for reading in under_way:
             await asyncio.shield(reading.over)
 
-    async def _send(self, reading: _Reading[Key]) -> None:
+    async def _send(self, reading: _Reading[Key], whole: bool) -> None:
         try:
             async with self._session.turn() as statements:
-                await self._settle(reading)
+                if self._gathers and not whole:
+                    await self._settle(reading)
                 self._open = None
-                values = await self._batch(statements, list(reading.keys))
-            self._values.update(zip(reading.keys, values, strict=True))
+                keys = list(reading.keys)
+                values = await self._batch(statements, keys)
+            if len(values) != len(keys):
+                raise LookupError(f"{len(values)} values were read for {len(keys)} keys")
+            self._values.update(values if isinstance(values, dict) else zip(keys, values, strict=True))
             reading.over.set_result(None)
         except Exception as error:
             reading.over.set_exception(error)
@@ -95,8 +108,7 @@ class Loader(Generic[Key, Value]):
         finally:
             if self._open is reading:
                 self._open = None
-            for key in reading.keys:
-                del self._readings[key]
+            self._readings.remove(reading)
             if not reading.over.done():
                 reading.over.set_result(None)
 

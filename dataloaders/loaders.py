@@ -33,7 +33,7 @@ class Loaders:
         self.viewer_side: Loader[int | Pair, TieRow] = Loader(
             session, lambda db, keys: ties.viewer_side(db, viewer, keys)
         )
-        self.followed_by: Loader[int, list[int]] = Loader(session, ties.followed_by)
+        self.followed_by: Loader[int, list[int]] = Loader(session, ties.followed_by, gathers=False)
         self.followers: Loader[Slice, list[SlicedUserRow]] = Loader(session, ties.followers)
         self.following: Loader[Slice, list[SlicedUserRow]] = Loader(session, ties.following)
         know_users = self.users.prime

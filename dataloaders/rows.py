@@ -3,7 +3,6 @@
 Rows are tuples underneath, so building one from a record costs one allocation.
 """
 
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import IntFlag
 from typing import Any, NamedTuple, TypeAlias
@@ -23,11 +22,6 @@ _new = tuple.__new__
 def time_of(id: int) -> datetime:
     """When the thing with this id came to be, to the microsecond, in UTC."""
     return ID_EPOCH + timedelta(microseconds=id >> ID_SHIFT)
-
-
-def times_of(ids: Iterable[int]) -> list[datetime]:
-    """When the things with these ids came to be."""
-    return [ID_EPOCH + timedelta(microseconds=id >> ID_SHIFT) for id in ids]
 
 
 def id_at(moment: datetime) -> int:

@@ -11,13 +11,12 @@ from sql import Query, load
 TIES = load("ties")
 
 
-async def viewer_side(db: Statements, viewer_id: int, keys: Sequence[int | Pair]) -> list[TieRow]:
-    """What the viewer has to do with accounts, by their ids, and with posts, by their keys, in the order asked."""
+async def viewer_side(db: Statements, viewer_id: int, keys: Sequence[int | Pair]) -> dict[int | Pair, TieRow]:
+    """What the viewer has to do with accounts, by their ids, and with posts, by their keys."""
     posts = [key for key in keys if isinstance(key, tuple)]
     users = [key for key in keys if not isinstance(key, tuple)]
     rows = await db.many(TieRow, TIES["viewer_side"], viewer_id, users, *columns(posts))
-    found = {row.user_id if row.post_id is None else (row.user_id, row.post_id): row for row in rows}
-    return [found[key] for key in keys]
+    return {row.user_id if row.post_id is None else (row.user_id, row.post_id): row for row in rows}
 
 
 async def followed_by(db: Statements, user_ids: Sequence[int]) -> list[list[int]]:

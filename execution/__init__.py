@@ -4,6 +4,7 @@ from execution.costing import Costing, TooManySelections
 from execution.costs import OperationCost, Prices
 from execution.executor import BreadthFirst, BreadthFirstExecutor, StrawberryBreadthFirstExecutor
 from execution.fields import attribute_field, batch_field
+from execution.leaves import keeps
 from execution.prepared import PreparedOperation
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "TooManySelections",
     "attribute_field",
     "batch_field",
+    "keeps",
 ]

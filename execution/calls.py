@@ -1,7 +1,7 @@
 """Calling Strawberry's resolvers without what Strawberry wraps around each call, where that would change nothing."""
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import strawberry
@@ -38,19 +38,36 @@ class DirectCall(NamedTuple):
         return self.function(source, **given) if self.takes_self else self.function(**given)
 
 
-def batch_info_class(
-    schema: GraphQLSchema,
-) -> Callable[["Run", "Block", "Field", StrawberryField], strawberry.Info]:
-    """A class of infos for batch resolvers, which make graphql-core's own only when more than the context is asked."""
-    info_class = schema._strawberry_schema.config.info_class  # type: ignore[attr-defined]  # as Info.schema finds it
+InfoClass = Callable[["Run", "Block", "Field", StrawberryField, int], strawberry.Info]
 
-    class BatchInfo(info_class):  # type: ignore[misc, valid-type]  # known when the schema is
-        def __init__(self, run: "Run", block: "Block", field: "Field", definition: StrawberryField) -> None:
-            self._run, self._block, self._planned, self._field = run, block, field, definition
+
+def lazy_info_class(schema: GraphQLSchema) -> InfoClass:
+    """A class of infos, told the run, block, planned field, definition, and which of the block's objects is asked.
+
+    They make graphql-core's own only when more than the context is asked for; those of a class that is made in a way
+    of its own are made as Strawberry makes them.
+    """
+    return _lazy(schema._strawberry_schema.config.info_class)  # type: ignore[attr-defined]  # as Info.schema finds it
+
+
+@cache
+def _lazy(info_class: Any) -> InfoClass:
+    is_plain = info_class.__init__ is strawberry.Info.__init__ and not hasattr(info_class, "__post_init__")
+
+    class LazyInfo(info_class):  # type: ignore[misc]  # known when the schema is
+        def __init__(
+            self, run: "Run", block: "Block", field: "Field", definition: StrawberryField, index: int
+        ) -> None:
+            self._run, self._block, self._planned, self._index = run, block, field, index
+            if is_plain:
+                self._field = definition
+            else:
+                super().__init__(_raw_info=self._raw_info, _field=definition)
 
         @cached_property
         def _raw_info(self) -> Any:
-            return self._run.info(self._planned, self._run.spots(self._block, self._planned).path(0))
+            path = self._run.spots(self._block, self._planned).path(self._index)
+            return self._run.info(self._planned, path)
 
         if info_class.context is strawberry.Info.context:
 
@@ -58,7 +75,7 @@ def batch_info_class(
             def context(self) -> Any:
                 return self._run.executor.context_value
 
-    return BatchInfo
+    return LazyInfo
 
 
 def is_bare(schema: GraphQLSchema, field: StrawberryField) -> bool:

@@ -113,6 +113,15 @@ class LeafCompletion(Completion):
     def complete_present(
         self, run: "Run", field: "Field", values: Sequence[Any], spots: Spots, store: Store
     ) -> None:
+        told = self._leaf.told
+        if told:
+            try:
+                known = [told[id(value)] for value in values]
+            except KeyError:
+                pass  # told below, and from then on
+            else:
+                store(known)
+                return
         coerce = self._leaf.coerce
         results = []
         for index, value in enumerate(values):

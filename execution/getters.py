@@ -6,10 +6,9 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, TypeNameMetaFieldDef
-from strawberry import Info
 from strawberry.types.field import StrawberryField
 
-from execution.calls import DirectCall, batch_info_class, direct_call, is_bare
+from execution.calls import DirectCall, InfoClass, direct_call, is_bare, lazy_info_class
 from execution.fields import BATCH, WITHIN, Parents, definition_of, wrong_count
 
 if TYPE_CHECKING:
@@ -91,13 +90,13 @@ def _batch_of_parents(batch: Callable[..., Any]) -> Getter:
 
 
 def _batch(call: DirectCall, definition: StrawberryField, schema: GraphQLSchema) -> Getter:
-    make_info = batch_info_class(schema)
+    make_info = lazy_info_class(schema)
     if call.info_name is not None and not call.names:
         return _batch_with_info(call.function, call.info_name, make_info, definition)
 
     def get(run: "Run", block: "Block", field: "Field") -> Sequence[Any] | None:
         try:
-            info = make_info(run, block, field, definition)
+            info = make_info(run, block, field, definition, 0)
             outcome = call(list(block.sources), info, field.arguments(run.executor))
         except Exception as error:
             outcome = error
@@ -107,11 +106,12 @@ def _batch(call: DirectCall, definition: StrawberryField, schema: GraphQLSchema)
 
 
 def _batch_with_info(
-    batch: Callable[..., Any], info_name: str, make_info: Callable[..., Info], definition: StrawberryField
+    batch: Callable[..., Any], info_name: str, make_info: InfoClass, definition: StrawberryField
 ) -> Getter:
     def get(run: "Run", block: "Block", field: "Field") -> Sequence[Any] | None:
         try:
-            outcome = batch(list(block.sources), **{info_name: make_info(run, block, field, definition)})
+            info = make_info(run, block, field, definition, 0)
+            outcome = batch(list(block.sources), **{info_name: info})
         except Exception as error:
             outcome = error
         return _values(run, block, field, outcome)
@@ -136,7 +136,7 @@ def _values(run: "Run", block: "Block", field: "Field", outcome: Any) -> Sequenc
     if type(outcome) is list and len(outcome) == len(block.sources):
         return outcome
     if isawaitable(outcome):
-        run.later(outcome, lambda outcome: run.put(block, field, _one_for_each(outcome, block, field)))
+        run.later(outcome, lambda found: run.put(block, field, _one_for_each(found, block, field)), field)
         return None
     return _one_for_each(outcome, block, field)
 
@@ -173,18 +173,17 @@ def _one_by_one(run: "Run", block: "Block", field: "Field") -> Sequence[Any]:
 
 def _one_by_one_directly(call: DirectCall, definition: StrawberryField, schema: GraphQLSchema) -> Getter:
     """As Strawberry calls a resolver whose arguments need no conversion: they cannot be changed by it either."""
-    make_info: Callable[..., Info] = schema._strawberry_schema.config.info_class  # type: ignore[attr-defined]  # as Info.schema finds it
+    make_info = lazy_info_class(schema)
     takes_info = call.info_name is not None
 
     def get(run: "Run", block: "Block", field: "Field") -> Sequence[Any]:
         values: list[Any] = []
         arguments: dict[str, Any] | None = None
-        paths = run.spots(block, field).paths if takes_info else [None] * len(block.sources)
-        for source, path in zip(block.sources, paths, strict=True):
+        for index, source in enumerate(block.sources):
             try:
                 if arguments is None:
                     arguments = field.arguments(run.executor)
-                info = make_info(_raw_info=run.info(field, path), _field=definition) if takes_info else None
+                info = make_info(run, block, field, definition, index) if takes_info else None
                 values.append(call(source, info, arguments))
             except Exception as error:
                 values.append(error)

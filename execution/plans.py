@@ -11,7 +11,7 @@ that was met.
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import Any
 
 from graphql import (
     FieldNode,
@@ -23,24 +23,19 @@ from graphql import (
     SelectionSetNode,
     VariableNode,
 )
-from graphql.execution import Executor
 from graphql.execution.collect_fields import (
     FieldDetailsList,
     GroupedFieldSet,
     collect_fields,
     collect_subfields,
 )
-from graphql.execution.values import get_argument_values
 from graphql.pyutils import Undefined
 from graphql.type import is_non_null_type
 
+from execution.arguments import UNCHANGING, AnyExecutor, Arguments
 from execution.completion import Completion, LeafCompletion, completion_of
 from execution.getters import Getter, getter_of
 
-AnyExecutor: TypeAlias = "Executor[Any]"
-
-# Types whose values no resolver can change.
-UNCHANGING = {str, int, float, bool, type(None)}
 # Variants that one plan keeps; an operation with more switches in use is compiled again now and then.
 MAX_VARIANTS = 16
 
@@ -67,18 +62,10 @@ class Field:
         self.leaf = self.completion if isinstance(self.completion, LeafCompletion) else None
         self.getter: Getter = getter_of(executor.schema, definition, selection.type)
         self._selections: dict[str, Selection] = {}
-        self._takes_arguments = bool(definition.args or self.nodes[0].arguments)
-
-    def arguments(self, executor: AnyExecutor) -> dict[str, Any]:
-        """The coerced arguments. Raises GraphQLError."""
-        if not self._takes_arguments:
-            return {}
-        return get_argument_values(
-            self.definition,
-            self.nodes[0],
-            executor.variable_values,
-            hide_suggestions=executor.hide_suggestions,
-        )
+        # Whether its values were waited for in the last run in which others could have come first.
+        self.waits = False
+        # Coerces them for a run. Raises GraphQLError.
+        self.arguments = Arguments(definition, self.nodes[0])
 
     @staticmethod
     def are_shared(arguments: Mapping[str, Any]) -> bool:

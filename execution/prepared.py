@@ -13,7 +13,7 @@ from graphql import (
     OperationDefinitionNode,
     execute,
 )
-from graphql.execution import create_source_event_stream, get_variable_values, map_source_to_response_event
+from graphql.execution import create_source_event_stream, map_source_to_response_event
 from graphql.execution.collect_fields import FragmentDetails
 from graphql.execution.execute import default_field_resolver, default_type_resolver
 from graphql.execution.executor import CollectedErrors
@@ -21,6 +21,7 @@ from graphql.execution.values import VariableValues
 
 from execution.executor import BreadthFirst
 from execution.plans import Plan
+from execution.variables import Variables
 
 
 class PreparedOperation:
@@ -50,6 +51,9 @@ class PreparedOperation:
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
         self._fragments = {name: FragmentDetails(node) for name, node in self._definitions.items()}
+        self._variables = Variables(
+            schema, self.definition.variable_definitions or (), max_errors=max_coercion_errors
+        )
         self._plan = Plan(self.definition, list(self._definitions.values()))
         self._model = executor_class(
             schema,
@@ -123,13 +127,7 @@ class PreparedOperation:
     def _executor(
         self, context: Any, variables: Mapping[str, Any] | None, root: Any
     ) -> BreadthFirst | ExecutionResult:
-        values = get_variable_values(
-            self._schema,
-            self.definition.variable_definitions or (),
-            dict(variables or {}),
-            max_errors=self._max_coercion_errors,
-            hide_suggestions=self._hide_suggestions,
-        )
+        values = self._variables(variables or {}, hide_suggestions=self._hide_suggestions)
         if isinstance(values, list):
             return ExecutionResult(None, errors=values)
         # As graphql-core makes an executor for each event of a subscription, but for all that belongs to one run.

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 from graphql import GraphQLObjectType, GraphQLResolveInfo
 from graphql.pyutils import Path
 
+from execution.arguments import AnyExecutor
 from execution.completion import Store
 from execution.failures import Failure
 from execution.kinds import Kind, kind_of
-from execution.plans import AnyExecutor, Field, Selection
+from execution.plans import Field, Selection
 from execution.spots import Root, Spots, UnderKey
 
 # Values after which a run lets others run: 1 ms of plain columns, 20 ms of resolvers that are called for each object.
@@ -46,6 +47,8 @@ class Job(NamedTuple):
     finish: Callable[[Any], None]
     # What the awaitable awaits in turn.
     values: Sequence[Any] = ()
+    # Whose values it brings, if those of one field.
+    field: Field | None = None
 
 
 class Run:
@@ -115,11 +118,16 @@ class Run:
 
     async def _work(self, jobs: list[Job]) -> None:
         """Do these jobs, one after the other for as long as none of them has to wait; then all at once."""
-        waiting = deque(jobs)
+        waiting: deque[Job] = deque()
+        _enqueue(waiting, jobs)
         while waiting:
             job = waiting.popleft()
-            # Runs as soon as the job lets others run. Many do not: what they ask for was read before.
-            share = asyncio.get_running_loop().call_soon(self._share, waiting) if waiting else None
+            share = None
+            if waiting:
+                # Runs as soon as the job lets others run. Many do not: what they ask for was read before.
+                share = asyncio.get_running_loop().call_soon(self._share, waiting, job.field)
+                if job.field is not None:
+                    job.field.waits = False
             try:
                 outcome = await job.awaitable
             except Exception as error:
@@ -132,9 +140,12 @@ class Run:
                 if share is not None:
                     share.cancel()
             job.finish(outcome)
-            waiting.extend(self.advance())
+            _enqueue(waiting, self.advance())
 
-    def _share(self, waiting: deque[Job]) -> None:
+    def _share(self, waiting: deque[Job], keeping: Field | None) -> None:
+        """Have the waiting jobs done beside the one that keeps them waiting."""
+        if keeping is not None:
+            keeping.waits = True
         while waiting:
             job = waiting.popleft()
             task = asyncio.create_task(self._work([job]))
@@ -186,9 +197,11 @@ class Run:
         store(list(block.results))
         self._blocks.append((block, selection.fields))
 
-    def later(self, awaitable: Awaitable[Any], finish: Callable[[Any], None]) -> None:
+    def later(
+        self, awaitable: Awaitable[Any], finish: Callable[[Any], None], field: Field | None = None
+    ) -> None:
         """Await this, then give its outcome to `finish`: its value, or the exception it raised."""
-        self._jobs.append(Job(awaitable, finish))
+        self._jobs.append(Job(awaitable, finish, field=field))
 
     def later_settled(self, values: Sequence[Any], finish: Callable[[list[Any]], None]) -> None:
         """Give the values to `finish` when each awaitable among them has become its value, or what it raised."""
@@ -230,6 +243,15 @@ class Run:
     def fail(self, error: Exception, field: Field, spots: Spots, index: int, late: bool = False) -> None:
         """Something was raised at this spot."""
         self.failures.append(Failure(error, field.nodes, spots, index, late))
+
+
+def _enqueue(waiting: deque[Job], jobs: Sequence[Job]) -> None:
+    """Put jobs before those that wait; those whose fields kept others waiting in an earlier run behind everybody."""
+    for job in reversed(jobs):
+        if job.field is not None and job.field.waits:
+            waiting.append(job)
+        else:
+            waiting.appendleft(job)
 
 
 def _is_in_loop() -> bool:

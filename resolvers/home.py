@@ -5,7 +5,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from itertools import chain
+from itertools import chain, compress
 from typing import NamedTuple
 
 from dataloaders.entries import ENTRIES
@@ -126,7 +126,7 @@ async def reposts_for(
 
 async def home_posts(ctx: Context, home: Home, keys: Iterable[Pair]) -> Mapping[Pair, list[RepostRow]]:
     """The reposts of the posts by the home's accounts, read together with the posts, which the loaders know then."""
-    wanted = sorted(set(keys))
+    wanted = list(dict.fromkeys(keys))
     if not wanted:
         return {}
     async with ctx.db.turn() as db:
@@ -146,21 +146,25 @@ async def home_posts(ctx: Context, home: Home, keys: Iterable[Pair]) -> Mapping[
 
 async def admit(ctx: Context, home: Home, entries: Sequence[EntryRow]) -> list[VisibleEntry | None]:
     """The entries as the home timeline shows them: the gate first, then the reply rule and the repost rule."""
-    fitting = [
-        entry
-        for entry in entries
-        if entry.actor_id in home.members
+    fits = [
+        entry.actor_id in home.members
         and (
             entry.reply_to_author_id is None
             or entry.is_repost
             or reply_comes_in(entry.actor_id, entry.reply_to_author_id, home)
         )
+        for entry in entries
     ]
+    fitting = list(compress(entries, fits))
     reposts = await home_posts(ctx, home, [entry[2:4] for entry in fitting])
-    shown = {
-        (entry.row.actor_id, entry.row.id): entry
-        for entry in await visible_entries(ctx, fitting)
-        if entry is not None
-        and not (entry.row.is_repost and repost_is_covered(entry.row, home, reposts.get(entry.row[2:4], ())))
-    }
-    return [shown.get((entry.actor_id, entry.id)) for entry in entries]
+    visible = iter(await visible_entries(ctx, fitting))
+    return [_not_covered(next(visible), home, reposts) if fit else None for fit in fits]
+
+
+def _not_covered(
+    entry: VisibleEntry | None, home: Home, reposts: Mapping[Pair, list[RepostRow]]
+) -> VisibleEntry | None:
+    """The entry, None when it is a repost that is left out."""
+    if entry is None or not entry.row.is_repost:
+        return entry
+    return None if repost_is_covered(entry.row, home, reposts.get(entry.row[2:4], ())) else entry

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
-from dataloaders.rows import EntryKey, Pair, PostKey, time_of, times_of
+from dataloaders.rows import ID_EPOCH, ID_SHIFT, EntryKey, Pair, PostKey, time_of
 
 __all__ = [
+    "ID_EPOCH",
+    "ID_SHIFT",
     "GlobalId",
     "decode",
     "entry_gid",
@@ -18,7 +20,6 @@ __all__ = [
     "post_gids",
     "post_key_of",
     "time_of",
-    "times_of",
     "url_safe",
     "url_safe_each",
     "user_gid",

@@ -8,6 +8,7 @@ import base64
 import binascii
 import struct
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from dataloaders.rows import HIGHEST, LOWEST, Position
@@ -69,10 +70,10 @@ def encode_cursor(kind: str, position: Position) -> str:
     return url_safe(kind.encode() + _POSITION.pack(*position))
 
 
-def encode_cursors(kind: str, positions: Iterable[Position]) -> list[str]:
+def encode_cursors(kind: str, positions: Iterable[tuple[int, int]]) -> list[str]:
     """The cursors of many positions."""
     letter = kind.encode()
-    values = [value for position in positions for value in (letter, *position)]
+    values = list(chain.from_iterable([(letter, id, tie) for id, tie in positions]))
     return url_safe_each("", "cqqx", 23, values)
 
 
@@ -150,9 +151,11 @@ async def _walk(
     while True:
         candidates = await source.fetch(start, down, chunk)
         shown = await source.admit(candidates)
-        for candidate, node in zip(candidates, shown, strict=True):
-            if node is not None:
-                found.append(Item(source.position(candidate), node))
+        found += [
+            Item(source.position(candidate), node)
+            for candidate, node in zip(candidates, shown, strict=True)
+            if node is not None
+        ]
         if len(found) >= want or len(candidates) < chunk:
             return found[:want]
         start = source.position(candidates[-1])

@@ -1,7 +1,7 @@
 """Pages of the timelines, and single entries."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dataloaders.entries import ENTRIES
 from dataloaders.rows import EntryKey, EntryRow, Position
@@ -72,6 +72,7 @@ async def reposters_of(ctx: Context, entries: Sequence[VisibleEntry]) -> list[Vi
     return [found[entry.row.actor_id] if entry.row.is_repost else None for entry in entries]
 
 
-def sort_key(entry: EntryRow) -> str:
-    """Compares, as ASCII, as the timeline is sorted; unique in a timeline."""
-    return _SORT_KEY.pack(entry.id, entry.actor_id).hex()
+def sort_keys(entries: Iterable[EntryRow]) -> list[str]:
+    """They compare, as ASCII, as the timeline is sorted; unique in a timeline."""
+    pack = _SORT_KEY.pack
+    return [pack(entry.id, entry.actor_id).hex() for entry in entries]

@@ -1,12 +1,9 @@
-"""What every noun uses: the info class, scalars, Node and PageInfo."""
+"""What every noun uses: the info class, arguments, Node and PageInfo."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Annotated, Any, NewType, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import strawberry
-from graphql import GraphQLError
-from strawberry.types.scalar import ScalarDefinition
 
 from execution import attribute_field, batch_field
 from resolvers.context import Context
@@ -14,39 +11,6 @@ from resolvers.paging import Item, Page, encode_cursor, encode_cursors
 
 Row = TypeVar("Row")
 Info = strawberry.Info[Context, None]
-
-# A datetime that the schema calls DateTime; a name of its own, so that no other scalar takes its place.
-Moment = NewType("Moment", datetime)
-
-
-def format_moment(value: datetime) -> str:
-    """RFC 3339, UTC, always microseconds, so that text order is time order."""
-    if value.tzinfo is not UTC:
-        value = value.astimezone(UTC)
-    return value.isoformat(timespec="microseconds")[:-6] + "Z"
-
-
-def parse_moment(value: Any) -> datetime:
-    """The moment a client sent. Raises GraphQLError when it is not RFC 3339."""
-    try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise GraphQLError("A DateTime is written as in RFC 3339: 2026-11-22T09:30:00.123456Z.")
-    return moment
-
-
-MOMENT: ScalarDefinition = strawberry.scalar(
-    name="DateTime",
-    description=(
-        "A moment, RFC 3339, always UTC and always with microseconds: `2026-11-22T09:30:00.123456Z`. "
-        "Text order is time order."
-    ),
-    specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
-    serialize=format_moment,
-    parse_value=parse_moment,
-)
 
 First = Annotated[
     int | None,

@@ -5,7 +5,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from execution import StrawberryBreadthFirstExecutor
 from schema import live
-from schema.base import MOMENT, Moment
+from schema.moments import MOMENT, Moment
 from schema.mutation import Mutation
 from schema.query import Query
 from schema.subscription import Subscription

@@ -8,10 +8,11 @@ import strawberry
 
 from execution import batch_field
 from resolvers import posts as writing
-from resolvers.ids import post_gids, times_of
+from resolvers.ids import post_gids
 from resolvers.paging import Item, Page
 from resolvers.visibility import VisiblePost
-from schema.base import ID, After, First, Info, Moment, Node, PageInfo, cursors_of, rows_of, stored
+from schema.base import ID, After, First, Info, Node, PageInfo, cursors_of, rows_of, stored
+from schema.moments import Moment, moments_of
 from schema.user import User
 
 
@@ -59,7 +60,7 @@ class Post(Node):
     @batch_field(description="When it was posted.")
     @staticmethod
     def created_at(posts: "Sequence[Post]") -> list[Moment]:
-        return cast(list[Moment], times_of(post.row.id for post in posts))
+        return moments_of([post.row.id for post in posts])
 
     @batch_field(
         description="Whether it is a reply. True for ever, also when what it answers was deleted or may not be seen."

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import strawberry
 
 from resolvers.context import Spending
-from schema.base import Moment
+from schema.moments import Moment
 
 
 @strawberry.type(

@@ -3,8 +3,8 @@
 import strawberry
 
 from resolvers import sessions
-from schema.base import Moment
 from schema.errors import USER_ERRORS, UserError
+from schema.moments import Moment
 from schema.user import User
 
 

@@ -7,11 +7,12 @@ import strawberry
 
 from execution import batch_field
 from resolvers import timelines
-from resolvers.ids import entry_gids, times_of
+from resolvers.ids import entry_gids
 from resolvers.live import page_cursor
 from resolvers.paging import Page, encode_cursors
 from resolvers.visibility import VisibleEntry
-from schema.base import ID, Info, Moment, Node, PageInfo, rows_of
+from schema.base import ID, Info, Node, PageInfo, rows_of
+from schema.moments import Moment, moments_of
 from schema.post import Post
 from schema.user import User
 
@@ -39,7 +40,7 @@ class TimelineEntry(Node):
     @batch_field(description="When it was posted or reposted.")
     @staticmethod
     def entered_at(entries: "Sequence[TimelineEntry]") -> list[Moment]:
-        return cast(list[Moment], times_of(entry.row.row.id for entry in entries))
+        return moments_of([entry.row.row.id for entry in entries])
 
     @batch_field(description="Who reposted it. Null when the entry is the post itself.")
     @staticmethod
@@ -55,7 +56,8 @@ class TimelineEdge:
     @batch_field(description="This place in the timeline, for `after` and `before`.")
     @staticmethod
     def cursor(edges: "Sequence[TimelineEdge]") -> list[str]:
-        return encode_cursors(edges[0].kind, [edge.row.row.position for edge in edges])
+        rows = [edge.row.row for edge in edges]
+        return encode_cursors(edges[0].kind, [(row.id, row.actor_id) for row in rows])
 
     @batch_field(
         description=(
@@ -65,7 +67,7 @@ class TimelineEdge:
     )
     @staticmethod
     def sort_key(edges: "Sequence[TimelineEdge]") -> list[str]:
-        return [timelines.sort_key(edge.row.row) for edge in edges]
+        return timelines.sort_keys([edge.row.row for edge in edges])
 
     @batch_field(
         description="The entry. Null only together with an error that says why it could not be loaded."

@@ -7,10 +7,11 @@ import strawberry
 
 from execution import batch_field
 from resolvers import users as accounts
-from resolvers.ids import times_of, user_gids
+from resolvers.ids import user_gids
 from resolvers.paging import Item, Page
 from resolvers.visibility import VisibleUser
-from schema.base import ID, After, First, Info, Moment, Node, PageInfo, cursors_of, rows_of, stored
+from schema.base import ID, After, First, Info, Node, PageInfo, cursors_of, rows_of, stored
+from schema.moments import Moment, moments_of
 
 if TYPE_CHECKING:
     from schema.post import PostConnection
@@ -50,7 +51,7 @@ class User(Node):
     @batch_field(description="When they signed up.")
     @staticmethod
     def created_at(users: "Sequence[User]") -> list[Moment]:
-        return cast(list[Moment], times_of(user.row.id for user in users))
+        return moments_of([user.row.id for user in users])
 
     @batch_field(description="Whether the viewer follows this account.")
     @staticmethod

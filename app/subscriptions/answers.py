@@ -76,7 +76,7 @@ class Answers:
         return [self._encoded(result) for result in results]
 
     def _encoded(self, result: ExecutionResult) -> bytes:
-        bounded = self._operations.bounded(result, self._cost)
+        bounded, _ = self._operations.bounded(result, self._cost)
         answer = told(bounded, self._request_id)
         if bounded is not result:
             raise Ended(answer)

@@ -1,4 +1,4 @@
-"""Servers on Node that answer the home page: Mercurius with graphql-jit, GraphQL Yoga, Apollo Server."""
+"""Servers on Node that answer the home page: Mercurius with graphql-jit, by hand and with loaders, Yoga, Apollo."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from sql.reader import load_all
 
 FOLDER = Path(__file__).parent
 SCHEMA = FOLDER.parent.parent / "schema" / "schema.graphql"
-NAMES = ("mercurius", "yoga", "apollo")
+NAMES = ("mercurius", "mercurius_loaders", "yoga", "apollo")
 
 
 def start(processes: Processes, settings: Settings, folder: Path) -> list[Server]:

@@ -1,10 +1,10 @@
 // The first page of the home timeline: the statements and the rules of Maydan's resolvers/home.py, home_entries.py
-// and visibility.py. What is read together is handed on together, so that few fields are left to loaders.
+// and visibility.py. `homePage` makes of them what the benchmark asks for, in one go; mercurius_loaders.mjs leaves that
+// to fields.
 import { array, rows } from './database.mjs';
+import { EPOCH, SHIFT, hex, moment, one, pair, url } from './texts.mjs';
 
 const TOP = (1n << 63n) - 1n;
-const EPOCH = 1735689600000;
-const SHIFT = 11n;
 const REPOST_REST = 24n * 3600n * 1000000n;
 const [FEW, WALK_PER_ACCOUNT, WIDER, MARGIN, SAMPLE, MOST] = [100, 5, 4, 2, 16, 500];
 const SHORTEST_SPAN = (60n * 1000000n) << SHIFT;
@@ -24,14 +24,14 @@ async function look() {
   liveCursor = Buffer.from(`h.${epoch}.${number}`).toString('base64url');
 }
 
-// The connection as the schema has it; `repostedBy` is left to loaders: see `reposters`.
-export async function homePage(viewer, size = 20) {
+// The entries of a page and what was read about them: `known` has posts, ties, marks and users by id.
+export async function homeEntries(viewer, size = 20) {
   const cursor = liveCursor;
   const [{ ids }] = await rows('followed_by', [viewer]);
   const members = new Set(ids).add(viewer);
   const actors = array(members);
   const shown = [];
-  const known = { posts: new Map(), ties: new Map(), marks: new Map(), names: new Map() };
+  const known = { posts: new Map(), ties: new Map(), marks: new Map(), users: new Map() };
   let [after, tie, chunk] = [TOP, TOP, size + 1 + ((size + 1) >> 2) + 4];
   for (;;) {
     const entries = await entriesBelow(viewer, actors, members.size, after, tie, chunk);
@@ -50,10 +50,16 @@ export async function homePage(viewer, size = 20) {
     const last = entries[entries.length - 1];
     [after, tie, chunk] = [BigInt(last.id), BigInt(last.actor_id), Math.min(chunk * 2, MOST)];
   }
-  const edges = shown.slice(0, size).map((entry) => edgeOf(entry, known, viewer));
+  return { liveCursor: cursor, entries: shown.slice(0, size), hasNextPage: shown.length > size, known };
+}
+
+// The connection as the schema has it, made at once; only `repostedBy` is left to a loader.
+export async function homePage(viewer, size = 20) {
+  const { liveCursor, entries, hasNextPage, known } = await homeEntries(viewer, size);
+  const edges = entries.map((entry) => edgeOf(entry, known, viewer));
   return {
-    liveCursor: cursor,
-    pageInfo: { hasNextPage: shown.length > size, endCursor: edges.length ? edges[edges.length - 1].cursor : null },
+    liveCursor,
+    pageInfo: { hasNextPage, endCursor: edges.length ? edges[edges.length - 1].cursor : null },
     edges,
   };
 }
@@ -62,9 +68,13 @@ export async function homePage(viewer, size = 20) {
 export async function usersByIds(ids) {
   const found = new Map();
   for (const row of await rows('users_by_ids', [array(ids)])) {
-    found.set(row.id, { handle: row.handle, displayName: row.display_name });
+    found.set(row.id, userOf(row.id, row));
   }
   return ids.map((id) => found.get(id) ?? null);
+}
+
+function userOf(id, row) {
+  return { id, handle: row.handle, displayName: row.display_name, avatarUrl: row.avatar_url };
 }
 
 async function entriesBelow(viewer, actors, count, after, tie, limit) {
@@ -99,16 +109,20 @@ async function read(viewer, actors, fitting, known) {
   const [ids, authors] = [array(keys.keys()), array(keys.values())];
   const people = new Set(keys.values());
   for (const entry of fitting) people.add(entry.actor_id);
-  people.delete(viewer);
-  const [posts, sides] = await Promise.all([
+  const [posts] = await Promise.all([
     rows('posts_by_keys', [authors, ids, actors]),
-    rows('viewer_side', [viewer, array(people), authors, ids]),
+    readSides(viewer, people, authors, ids, known),
   ]);
   for (const post of posts) {
     known.posts.set(post.id, post);
-    known.names.set(post.author_id, { handle: post.handle, displayName: post.display_name });
+    known.users.set(post.author_id, userOf(post.author_id, post));
   }
-  for (const side of sides) {
+}
+
+// What the viewer has to do with accounts (a set of ids) and posts (arrays of their authors and ids).
+export async function readSides(viewer, people, authors, ids, known) {
+  people.delete(viewer);
+  for (const side of await rows('viewer_side', [viewer, array(people), authors, ids])) {
     if (side.post_id === null) known.ties.set(side.user_id, side);
     else known.marks.set(side.post_id, side);
   }
@@ -151,7 +165,7 @@ function edgeOf(entry, known, viewer) {
       id: `e${pair(actor, id)}`,
       enteredAt: moment(id),
       reposterId: entry.id === entry.post_id ? null : entry.actor_id,
-      reposter: known.names.get(entry.actor_id),
+      reposter: known.users.get(entry.actor_id),
       post: {
         id: `p${pair(author, postId)}`,
         text: post.text,
@@ -173,38 +187,4 @@ function edgeOf(entry, known, viewer) {
       },
     },
   };
-}
-
-const cursorBytes = Buffer.alloc(17);
-const pairBytes = cursorBytes.subarray(1);
-const oneBytes = cursorBytes.subarray(1, 9);
-
-function url(kind, first, second) {
-  cursorBytes.write(kind);
-  pairBytes.writeBigInt64BE(first);
-  pairBytes.writeBigInt64BE(second, 8);
-  return cursorBytes.toString('base64url');
-}
-
-function pair(first, second) {
-  pairBytes.writeBigInt64BE(first);
-  pairBytes.writeBigInt64BE(second, 8);
-  return pairBytes.toString('base64url');
-}
-
-function one(id) {
-  oneBytes.writeBigInt64BE(id);
-  return oneBytes.toString('base64url');
-}
-
-function hex(id) {
-  return id.toString(16).padStart(16, '0');
-}
-
-// RFC 3339 with microseconds, of which Date knows only thousands.
-function moment(id) {
-  const micros = Number(id >> SHIFT);
-  const millis = Math.floor(micros / 1000);
-  const text = new Date(EPOCH + millis).toISOString();
-  return `${text.slice(0, 23)}${String(micros - millis * 1000).padStart(3, '0')}Z`;
 }

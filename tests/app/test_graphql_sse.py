@@ -166,7 +166,7 @@ async def test_a_subscription_brings_events_until_the_client_goes(server: Server
     await holds(lambda: parts.hub.listener_count == 0 and not len(parts.sessions))
     await holds(lambda: [gauge(name) for name in ("maydan_event_streams", "maydan_live_streams")] == before)
     # The hub and the sequencer take one now and then.
-    await holds(lambda: parts.database._pool.get_idle_size() == parts.database._pool.get_size())
+    await holds(lambda: not parts.database.in_use)
 
 
 async def test_a_stream_resumes_with_its_cursor(alice: Person) -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataloaders.rows import HIGHEST, EntryKey, Position, PostKey, time_of, times_of
+from dataloaders.rows import HIGHEST, EntryKey, Position, PostKey
 from resolvers.ids import (
     decode,
     entry_gid,
@@ -44,8 +44,3 @@ def test_cursors(pairs: list[tuple[int, int]]) -> None:
     written = encode_cursors("h", positions)
     assert written == [encode_cursor("h", position) for position in positions]
     assert [decode_cursor("h", text) for text in written] == positions
-
-
-@given(st.lists(PARTS, max_size=50))
-def test_times(ids: list[int]) -> None:
-    assert times_of(ids) == [time_of(id) for id in ids]

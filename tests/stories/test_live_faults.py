@@ -283,15 +283,12 @@ async def test_connections_of_every_kind_leave_nothing_behind(
 ) -> None:
     await bob.follows(alice)
     parts = server.application.parts
-    hub, pool = parts.hub, parts.database._pool
+    hub, database = parts.hub, parts.database
     for nth in range(10):
         await alice.posts(f"post {nth}")
     cursor = (await bob.home())["liveCursor"]
     async with watching(server, bob) as stream:
         assert len(stream.events) == 1
-
-    def in_use() -> int:
-        return pool.get_size() - pool.get_idle_size()
 
     def sizes() -> list[int]:
         listeners = hub.listeners
@@ -320,5 +317,5 @@ async def test_connections_of_every_kind_leave_nothing_behind(
     await holds(lambda: not any(sizes()))
     await holds(lambda: len(asyncio.all_tasks()) <= tasks)
     # The hub and the sequencer take one now and then; nobody keeps one.
-    await holds(lambda: in_use() == 0)
+    await holds(lambda: database.in_use == 0)
     await bob.home()
