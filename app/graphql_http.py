@@ -18,6 +18,7 @@ from app.compression import compressed
 from app.documents.documents import Operation
 from app.etags import is_known, weak_tag
 from app.graphql_sse import EventStreams
+from app.headers import RequestHeaders
 from app.http_requests import Requests
 from app.logs import new_request_id
 from app.negotiation import PLAIN_JSON, RESPONSE_JSON, Accepted, accepted
@@ -54,7 +55,7 @@ class GraphQLHttp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = new_request_id()
-        headers = Headers(scope=scope)
+        headers = RequestHeaders(scope)
         wanted = accepted(headers.get("accept"))
         extra: HeaderList = []
         cached = False

@@ -49,8 +49,13 @@ async def _database(parts: Parts) -> str:
     return "ok" if not missing else "migrations are missing: run 'python -m app migrate'"
 
 
-async def metrics_page(_: Request) -> Response:
+def numbers(parts_of: Callable[[], Parts]) -> Handler:
     """/metrics, for Prometheus."""
-    metrics.TASKS.set(len(asyncio.all_tasks()))
-    body, content_type = metrics.render()
-    return Response(body, headers={"content-type": content_type})
+
+    async def handler(_: Request) -> Response:
+        metrics.TASKS.set(len(asyncio.all_tasks()))
+        parts_of().journal.write()
+        body, content_type = metrics.render()
+        return Response(body, headers={"content-type": content_type})
+
+    return handler

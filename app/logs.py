@@ -16,9 +16,9 @@ _NAME = re.compile(r"[^A-Za-z0-9_]")
 def configure_logs(*, level: str, json: bool) -> None:
     """Set up structlog and the standard library's logging, all to standard error."""
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        # What is written later than it happened has its own time.
+        structlog.processors.MaybeTimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
     last: Processor = (
@@ -34,7 +34,7 @@ def configure_logs(*, level: str, json: bool) -> None:
         cache_logger_on_first_use=True,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*shared[:3], structlog.stdlib.add_logger_name], processor=last
+        foreign_pre_chain=[*shared[:2], structlog.stdlib.add_logger_name], processor=last
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)

@@ -74,7 +74,7 @@ class Application:
         routes: list[BaseRoute] = [
             Route("/healthz", health.alive),
             Route("/readyz", health.ready(lambda: self.parts)),
-            Route("/metrics", health.metrics_page),
+            Route("/metrics", health.numbers(lambda: self.parts)),
             Route("/.well-known/jwks.json", self._jwks),
         ]
         if self.settings.serves_introspection:

@@ -10,11 +10,10 @@ import orjson
 import structlog
 from graphql import ExecutionResult, GraphQLError
 
-from app import metrics
 from app.budgets import Budgets, address_key, viewer_key
 from app.costs import TooCostly, check_cost, cost_extension
 from app.documents.documents import Documents, Operation
-from app.logs import safe_name
+from app.journal import Done, Journal
 from app.refusals import error_told
 from dataloaders.database import DatabaseUnavailable
 from execution import TooManySelections
@@ -51,10 +50,13 @@ class Allowed(NamedTuple):
 class Operations:
     """Prepares and runs operations, each within what it is allowed and what its budget holds (None: any)."""
 
-    def __init__(self, documents: Documents, allowed: Allowed, budgets: Budgets | None) -> None:
+    def __init__(
+        self, documents: Documents, allowed: Allowed, budgets: Budgets | None, journal: Journal
+    ) -> None:
         self._documents = documents
         self._allowed = allowed
         self._budgets = budgets
+        self._journal = journal
 
     async def prepare(self, request: object, asker: Callable[[], str]) -> Operation:
         """See Documents.prepare."""
@@ -83,7 +85,8 @@ class Operations:
         payload = told(result, request_id)
         if cost:
             payload["extensions"] = {"cost": cost_extension(cost, self._allowed.cost, ctx.spending)}
-        _log(operation, ctx, payload, started, statements, request_id)
+        seconds = time.monotonic() - started
+        self._journal.note(_done(operation, ctx, payload, seconds, statements, request_id))
         if encoded is not None and not result.errors:
             payload["data"] = orjson.Fragment(encoded)
         return payload
@@ -185,45 +188,27 @@ def _located(error: Exception) -> GraphQLError:
     return error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
 
 
-def _log(
+def _done(
     operation: Operation,
     ctx: Context,
     payload: Mapping[str, Any],
-    started: float,
+    seconds: float,
     statements: int,
     request_id: str,
-) -> None:
-    seconds = time.monotonic() - started
+) -> Done:
     codes = sorted({error["extensions"]["code"] for error in payload.get("errors", ())})
-    kind = operation.kind.value
     refusals = [part for part in (payload.get("data") or {}).values() if isinstance(part, dict)]
     was_refused = any(part.get("userErrors") for part in refusals)
-    metrics.operations(kind, "error" if codes else "refused" if was_refused else "ok").inc()
-    metrics.duration(kind).observe(seconds)
-    metrics.STATEMENTS.inc(statements)
-    log.info(
-        "operation",
-        name=safe_name(operation.name),
-        kind=kind,
-        ms=round(seconds * 1000, 1),
-        statements=statements,
-        viewer=ctx.viewer_id,
-        codes=codes or None,
-        request_id=request_id,
-    )
-
-
-def log_subscription(
-    name: str | None, began: float, events: int, viewer_id: int | None, request_id: str
-) -> None:
-    """A subscription is over that began at this monotonic time."""
-    log.info(
-        "subscription ended",
-        name=safe_name(name),
-        seconds=round(time.monotonic() - began, 1),
-        events=events,
-        viewer=viewer_id,
-        request_id=request_id,
+    return Done(
+        operation.name,
+        operation.kind.value,
+        "error" if codes else "refused" if was_refused else "ok",
+        codes,
+        seconds,
+        statements,
+        ctx.viewer_id,
+        request_id,
+        time.time(),
     )
 
 

@@ -17,6 +17,7 @@ from app.graphql_http import GraphQLHttp
 from app.graphql_sse import EventStreams
 from app.graphql_ws import GraphQLWebSocket
 from app.http_requests import Requests
+from app.journal import Journal
 from app.live import LiveHub
 from app.live.texts import SharedTexts
 from app.operations import Allowed, Operations
@@ -44,6 +45,7 @@ class Parts:
     settings: Settings
     database: Database
     hub: LiveHub
+    journal: Journal
     sessions: SessionWatch
     door: Door
     subscriptions: Subscriptions
@@ -88,8 +90,9 @@ async def started(settings: Settings, stack: AsyncExitStack, fork_server: ForkSe
         refresh_lifetime=timedelta(days=settings.refresh_token_days),
         limits=settings.limits,
     )
+    journal = stack.enter_context(Journal.kept())
     operations = await _operations(
-        settings, stack, database, fork_server or stack.enter_context(ForkServer())
+        settings, stack, database, fork_server or stack.enter_context(ForkServer()), journal
     )
     proxies = [ip_network(text, strict=False) for text in settings.trusted_proxies]
     door = Door(database, services, tokens, hub.is_revoked, proxies)
@@ -105,6 +108,7 @@ async def started(settings: Settings, stack: AsyncExitStack, fork_server: ForkSe
         settings,
         database,
         hub,
+        journal,
         sessions,
         door,
         subscriptions,
@@ -120,7 +124,11 @@ def _nobodys(database: Database, services: Services, language: str) -> Context:
 
 
 async def _operations(
-    settings: Settings, stack: AsyncExitStack, database: Database, fork_server: ForkServer
+    settings: Settings,
+    stack: AsyncExitStack,
+    database: Database,
+    fork_server: ForkServer,
+    journal: Journal,
 ) -> Operations:
     assert settings.redis_url is not None
     quick = await stack.enter_async_context(Examiner.running(fork_server))
@@ -138,4 +146,4 @@ async def _operations(
         await stack.enter_async_context(Budgets.connected(settings.redis_url, budget)) if budget else None
     )
     allowed = Allowed(settings.cost_limit, settings.operation_seconds, settings.max_response_characters)
-    return Operations(documents, allowed, budgets)
+    return Operations(documents, allowed, budgets, journal)

@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 
 import asyncpg
 import orjson
+from asyncpg import introspection
 from asyncpg.pool import PoolConnectionProxy
 
+from dataloaders import arrays
 from sql import Query
 
 # Rows are named tuples; tuple itself will do where one column matters.
@@ -63,11 +65,20 @@ _GONE = (
 )
 
 
+_BIGINTS = ("pg_catalog", "_int8")
+
+
 class _Connection(asyncpg.Connection):
     """A connection that is given back without a reset query; transactions here always end where they began."""
 
     def get_reset_query(self) -> str:
         return ""
+
+    async def _introspect_type(self, typename: str, schema: str) -> Any:
+        # set_type_codec takes the codec of an array when it is told that its type has no elements.
+        if (schema, typename) == _BIGINTS:
+            return introspection.TypeRecord((arrays.BIGINTS, None, b"b"))
+        return await super()._introspect_type(typename, schema)  # type: ignore[misc]  # asyncpg has it, its stubs not
 
 
 async def _prepare_connection(connection: asyncpg.Connection) -> None:
@@ -77,6 +88,10 @@ async def _prepare_connection(connection: asyncpg.Connection) -> None:
         format="binary",
         encoder=lambda value: b"\x01" + orjson.dumps(value),
         decoder=lambda data: orjson.loads(data[1:]),
+    )
+    schema, name = _BIGINTS
+    await connection.set_type_codec(
+        name, schema=schema, format="binary", encoder=arrays.encode, decoder=arrays.decode
     )
 
 

@@ -3,6 +3,7 @@
 Rows are tuples underneath, so building one from a record costs one allocation.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import IntFlag
 from typing import Any, NamedTuple, TypeAlias
@@ -278,6 +279,11 @@ class EntryRow(NamedTuple):
     @property
     def is_repost(self) -> bool:
         return self.id != self.post_id
+
+
+def positions_of(entries: Iterable[EntryRow]) -> list[Position]:
+    """Where the entries stand."""
+    return [_new(Position, (entry[1], entry[0])) for entry in entries]
 
 
 class RepostRow(NamedTuple):

@@ -91,10 +91,11 @@ class LeafCompletion(Completion):
         super().__init__(nullable)
         self._leaf = leaf_of(type_)
         self._ready = self._leaf.ready | ({type(None)} if nullable else set())
+        self._fits = self._leaf.fits
 
     def are_complete(self, values: Sequence[Any]) -> bool:
         """Whether the values go into the response as they are."""
-        return self._ready.issuperset(map(type, values)) and self._leaf.fits(values)
+        return self._ready.issuperset(map(type, values)) and (self._fits is None or self._fits(values))
 
     def complete(
         self,

@@ -42,15 +42,15 @@ def keeps(*types: type) -> Callable[[Serialize], Serialize]:
 class Leaf:
     """How values of a leaf type are told.
 
-    `ready` are the Python types that may need nothing, `told` what is known already of values that live as long as
-    the type, by their identity.
+    `ready` are the Python types whose values need nothing where `fits` says so (None: always), `told` what is known
+    already of values that live as long as the type, by their identity.
     """
 
     def __init__(
         self,
         coerce: Callable[[Any], Any],
         ready: frozenset[type] = frozenset(),
-        fits: Callable[[Sequence[Any]], bool] = lambda values: True,
+        fits: Callable[[Sequence[Any]], bool] | None = None,
         told: Mapping[int, Any] | None = None,
     ) -> None:
         self.coerce, self.ready, self.fits, self.told = coerce, ready, fits, told

@@ -140,7 +140,8 @@ async def home_posts(ctx: Context, home: Home, keys: Iterable[Pair]) -> Mapping[
         if row.actor_ids:
             reposts[key] = row.reposts
     ctx.loaders.posts.prime(posts)
-    ctx.loaders.users.prime({row.author_id: row.author for row in rows})
+    authors = {row.author_id: row for row in rows}
+    ctx.loaders.users.prime({id: row.author for id, row in authors.items()})
     return reposts
 
 
@@ -158,13 +159,12 @@ async def admit(ctx: Context, home: Home, entries: Sequence[EntryRow]) -> list[V
     fitting = list(compress(entries, fits))
     reposts = await home_posts(ctx, home, [entry[2:4] for entry in fitting])
     visible = iter(await visible_entries(ctx, fitting))
-    return [_not_covered(next(visible), home, reposts) if fit else None for fit in fits]
-
-
-def _not_covered(
-    entry: VisibleEntry | None, home: Home, reposts: Mapping[Pair, list[RepostRow]]
-) -> VisibleEntry | None:
-    """The entry, None when it is a repost that is left out."""
-    if entry is None or not entry.row.is_repost:
-        return entry
-    return None if repost_is_covered(entry.row, home, reposts.get(entry.row[2:4], ())) else entry
+    shown = [next(visible) if fit else None for fit in fits]
+    return [
+        None
+        if entry is not None
+        and entry.row.is_repost
+        and repost_is_covered(entry.row, home, reposts.get(entry.row[2:4], ()))
+        else entry
+        for entry in shown
+    ]

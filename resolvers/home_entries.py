@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from dataloaders.entries import ENTRIES
-from dataloaders.rows import HIGHEST, LOWEST, EntryKey, EntryRow, Position, id_at, id_span
+from dataloaders.rows import HIGHEST, LOWEST, EntryKey, EntryRow, Position, id_at, id_span, positions_of
 from resolvers.context import Context
 from resolvers.home import Home, admit
 from resolvers.visibility import VisibleEntry
@@ -44,8 +44,8 @@ class HomeEntries:
         self._home = home
         self._walk = WALK_PER_ACCOUNT * len(home.actors)
 
-    def position(self, entry: EntryRow) -> Position:
-        return entry.position
+    def positions(self, entries: Sequence[EntryRow]) -> list[Position]:
+        return positions_of(entries)
 
     async def admit(self, entries: Sequence[EntryRow]) -> list[VisibleEntry | None]:
         return await admit(self._ctx, self._home, entries)
@@ -68,7 +68,7 @@ class HomeEntries:
         latest = id_at(datetime.now(UTC) + timedelta(minutes=1))
         begin = min(start.id, latest)
         # Not from where the walk ended: entries that came since have moved that place.
-        position = self.position(found[-1]) if found else start
+        position = found[-1].position if found else start
         # About where the walk ended: counting all that it passed would cost half as much again.
         walked = max(abs(begin - reached.id), SHORTEST_SPAN) * SAMPLE
         edge = max(begin - walked, 1) if down else begin + walked

@@ -4,6 +4,7 @@ import base64
 import binascii
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
@@ -110,9 +111,13 @@ def url_safe_each(prefix: str, layout: str, length: int, values: Sequence[Any]) 
     `layout` packs one of them (struct's letters) and fills it up to a multiple of three bytes with `x`, so that the
     text of all is the texts of each; `length` is how much of its text is not filling.
     """
-    size = struct.calcsize(f">{layout}")
     count = len(values) // (len(layout) - layout.count("x"))
-    packed = struct.pack(f">{layout * count}", *values)
-    text = binascii.b2a_base64(packed, newline=False).translate(_URL_SAFE).decode()
-    step = size // 3 * 4
+    whole = _repeated(layout, count)
+    text = binascii.b2a_base64(whole.pack(*values), newline=False).translate(_URL_SAFE).decode()
+    step = struct.calcsize(f">{layout}") // 3 * 4
     return [prefix + text[start : start + length] for start in range(0, step * count, step)]
+
+
+@lru_cache(maxsize=1_000)
+def _repeated(layout: str, count: int) -> struct.Struct:
+    return struct.Struct(f">{layout * count}")

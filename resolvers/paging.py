@@ -61,8 +61,8 @@ class Source(Protocol[Candidate, ShownOut]):
     async def admit(self, candidates: Sequence[Candidate]) -> Sequence[ShownOut | None]:
         """Each candidate as the viewer may see it, None when hidden."""
 
-    def position(self, candidate: Candidate) -> Position:
-        """Where the candidate stands."""
+    def positions(self, candidates: Sequence[Candidate]) -> Sequence[Position]:
+        """Where each candidate stands."""
 
 
 def encode_cursor(kind: str, position: Position) -> str:
@@ -146,17 +146,19 @@ async def _walk(
     source: Source[Candidate, Shown], start: Position, down: bool, want: int
 ) -> list[Item[Shown]]:
     found: list[Item[Shown]] = []
+    make = tuple.__new__  # half the price of calling the class
     # Some more than wanted, since a few are usually hidden and a refill costs as much as a page.
     chunk = want + 5
     while True:
         candidates = await source.fetch(start, down, chunk)
         shown = await source.admit(candidates)
+        positions = source.positions(candidates)
         found += [
-            Item(source.position(candidate), node)
-            for candidate, node in zip(candidates, shown, strict=True)
+            make(Item, (position, node))
+            for position, node in zip(positions, shown, strict=True)
             if node is not None
         ]
         if len(found) >= want or len(candidates) < chunk:
             return found[:want]
-        start = source.position(candidates[-1])
+        start = positions[-1]
         chunk = min(chunk * 2, MAX_CHUNK)

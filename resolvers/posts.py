@@ -120,8 +120,8 @@ class _Replies:
     def __init__(self, ctx: Context, post: VisiblePost) -> None:
         self._ctx, self._post = ctx, post
 
-    def position(self, row: SlicedPostRow) -> Position:
-        return Position(row.id, row.author_id)
+    def positions(self, rows: Sequence[SlicedPostRow]) -> list[Position]:
+        return [Position(row.id, row.author_id) for row in rows]
 
     async def fetch(self, start: Position, down: bool, limit: int) -> list[SlicedPostRow]:
         return await self._ctx.loaders.replies.load(Slice(self._post.key, start, down, limit))

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterable, Sequence
 
 from dataloaders.entries import ENTRIES
-from dataloaders.rows import EntryKey, EntryRow, Position
+from dataloaders.rows import EntryKey, EntryRow, Position, positions_of
 from resolvers.context import Context
 from resolvers.home import home_of
 from resolvers.home_entries import HomeEntries
@@ -37,8 +37,8 @@ class PublicEntries:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
 
-    def position(self, entry: EntryRow) -> Position:
-        return entry.position
+    def positions(self, entries: Sequence[EntryRow]) -> list[Position]:
+        return positions_of(entries)
 
     async def fetch(self, start: Position, down: bool, limit: int) -> list[EntryRow]:
         query = ENTRIES["public_entries_down" if down else "public_entries_up"]
@@ -67,9 +67,10 @@ async def entry_by_key(ctx: Context, key: EntryKey) -> VisibleEntry | None:
 
 async def reposters_of(ctx: Context, entries: Sequence[VisibleEntry]) -> list[VisibleUser | None]:
     """Who reposted, None where the entry is the post itself."""
-    wanted = [entry.row.actor_id for entry in entries if entry.row.is_repost]
-    found = dict(zip(wanted, await visible_users(ctx, wanted), strict=True))
-    return [found[entry.row.actor_id] if entry.row.is_repost else None for entry in entries]
+    actors = [entry.row.actor_id if entry.row.is_repost else None for entry in entries]
+    wanted = [actor for actor in actors if actor is not None]
+    users = iter(await visible_users(ctx, wanted, whole=len(entries) > 1))
+    return [None if actor is None else next(users) for actor in actors]
 
 
 def sort_keys(entries: Iterable[EntryRow]) -> list[str]:

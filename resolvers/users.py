@@ -41,7 +41,7 @@ async def user_by_handle(ctx: Context, handle: str) -> VisibleUser | None:
 
 async def viewer_is_following(ctx: Context, users: Sequence[VisibleUser]) -> list[bool]:
     """Whether the viewer follows each account."""
-    ties = await ties_to(ctx, (user.id for user in users))
+    ties = await ties_to(ctx, [user.id for user in users])
     return [user.id in ties and ties[user.id].followed_by_viewer for user in users]
 
 
@@ -63,8 +63,8 @@ class _OwnPosts:
     def __init__(self, ctx: Context, user: VisibleUser) -> None:
         self._ctx, self._user = ctx, user
 
-    def position(self, row: SlicedPostRow) -> Position:
-        return Position(row.id, row.author_id)
+    def positions(self, rows: Sequence[SlicedPostRow]) -> list[Position]:
+        return [Position(row.id, row.author_id) for row in rows]
 
     async def fetch(self, start: Position, down: bool, limit: int) -> list[SlicedPostRow]:
         # One account's posts differ by id alone; a position that includes its own post starts just beside it.
@@ -87,8 +87,8 @@ class _Accounts:
     def __init__(self, ctx: Context, user: VisibleUser, loader: Loader[Slice, list[SlicedUserRow]]) -> None:
         self._ctx, self._user, self._loader = ctx, user, loader
 
-    def position(self, row: SlicedUserRow) -> Position:
-        return Position(row.id, row.user_id)
+    def positions(self, rows: Sequence[SlicedUserRow]) -> list[Position]:
+        return [Position(row.id, row.user_id) for row in rows]
 
     async def fetch(self, start: Position, down: bool, limit: int) -> list[SlicedUserRow]:
         return await self._loader.load(Slice((self._user.id,), start, down, limit))

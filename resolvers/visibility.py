@@ -83,12 +83,13 @@ async def _hidden_authors(
     return {id for id in asked if why_post_hidden(ties.get(id)) is not None}
 
 
-async def visible_users(ctx: Context, ids: Sequence[int]) -> list[VisibleUser | None]:
-    """The accounts as far as the viewer may find them, in the order asked."""
+async def visible_users(ctx: Context, ids: Sequence[int], *, whole: bool = False) -> list[VisibleUser | None]:
+    """The accounts as far as the viewer may find them, in the order asked. `whole`: see Loader.load_mapping."""
     if not ids:
         return []
-    rows = await ctx.loaders.users.load_many(ids)
-    ties = await ties_to(ctx, ids)
+    known = await ctx.loaders.users.load_mapping(ids, whole=whole)
+    rows = [known[id] for id in ids]
+    ties = await ties_to(ctx, ids, whole=whole)
     return [
         VisibleUser(row) if row is not None and why_user_hidden(ties.get(row.id)) is None else None
         for row in rows

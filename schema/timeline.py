@@ -45,7 +45,8 @@ class TimelineEntry(Node):
     @batch_field(description="Who reposted it. Null when the entry is the post itself.")
     @staticmethod
     async def reposted_by(entries: "Sequence[TimelineEntry]", info: Info) -> list[User | None]:
-        return [User.maybe(row) for row in await timelines.reposters_of(info.context, rows_of(entries))]
+        users = await timelines.reposters_of(info.context, rows_of(entries))
+        return [None if user is None else User(row=user) for user in users]
 
 
 @strawberry.type(description="An entry in a timeline; what may differ between timelines stands here.")

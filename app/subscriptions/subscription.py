@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from app import metrics
+from app.journal import log_subscription
 from app.live.listeners import QUEUE, Listener, Listeners
-from app.operations import log_subscription
 from dataloaders.rows import HeadRow
 from resolvers.context import Context
 from resolvers.live import NOWHERE, Timeline

@@ -9,9 +9,10 @@ from graphql import ExecutionResult
 
 from app import metrics
 from app.documents.documents import Operation
+from app.journal import log_subscription
 from app.live import LiveHub
 from app.logs import new_request_id
-from app.operations import EVENT_POINTS, Operations, log_subscription, refusal_told, told
+from app.operations import EVENT_POINTS, Operations, refusal_told, told
 from app.subscriptions.answers import Answers, Ended, question_of, shared_key
 from app.subscriptions.broadcast import Broadcast
 from app.subscriptions.subscription import Sink, Subscription

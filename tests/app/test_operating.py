@@ -15,7 +15,7 @@ import pytest
 import structlog
 from websockets.exceptions import ConnectionClosed
 
-from app import operations
+from app import journal
 from app.embedded import EmbeddedPostgres
 from app.migrations import migrate
 from app.protocols import HttpProtocol
@@ -167,15 +167,16 @@ async def test_metrics_count_operations_sockets_and_streams(server: Server, alic
 
 
 @pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What the operations' log says, from the level of information on, as lines of JSON."""
+def logged(server: Server, alice: Person, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What the operations' log says from now on, from the level of information on, as lines of JSON."""
+    server.application.parts.journal.write()
     written = io.StringIO()
     logger = structlog.wrap_logger(
         structlog.PrintLogger(written),
         processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
-    monkeypatch.setattr(operations, "log", logger)
+    monkeypatch.setattr(journal, "log", logger)
     return written
 
 
@@ -191,6 +192,7 @@ async def test_each_operation_has_one_line_without_tokens_and_texts(
     await server.passer_by().asks("{ publicTimeline { liveCursor } }")
     await alice.asks('{ node(id: "a-hostile-id") { id } homeTimeline(after: "a-bad-cursor") { liveCursor } }')
     await alice.does("signIn", "tokens { accessToken }", login="alice", password="a wrong password")
+    server.application.parts.journal.write()
     lines = [json.loads(line) for line in logged.getvalue().splitlines()]
     assert [(line["name"], line["kind"]) for line in lines] == [
         ("Who", "query"),

@@ -1,0 +1,57 @@
+"""bigint[] in PostgreSQL's binary format (array_send and array_recv in its source), for lists of keys.
+
+asyncpg's own codec asks of each element whether it is a list again, which takes most of the time of a short statement
+with long lists: 35 us for the 300 keys of a home page, of which 20 are left. One dimension, no nulls in what is sent.
+"""
+
+from collections.abc import Collection
+from functools import lru_cache
+from struct import Struct
+
+BIGINT = 20
+BIGINTS = 1016
+# Dimensions, flags (whether there are nulls), type of the elements; then length and lower bound of each dimension.
+_HEAD = Struct(">iii")
+_DIMENSION = Struct(">ii")
+_BEGIN = _HEAD.size + _DIMENSION.size
+_SIZE = Struct(">i")
+_ELEMENT = Struct(">iq")
+_WIDTH = 8
+# Elements up to which the format of a whole array is kept, some 50 bytes for each element.
+_KEPT = 512
+
+
+@lru_cache(maxsize=_KEPT)
+def _format(count: int) -> tuple[Struct, list[int]]:
+    """An array of so many, and the lengths of its elements with places for them."""
+    return Struct(f">iiiii{'iq' * count}"), [_WIDTH] * (2 * count)
+
+
+def encode(values: Collection[int]) -> bytes:
+    """The array. Raises struct.error for what is no number, or no bigint."""
+    count = len(values)
+    if count > _KEPT:
+        head = _HEAD.pack(1, 0, BIGINT) + _DIMENSION.pack(count, 1)
+        return head + b"".join([_ELEMENT.pack(_WIDTH, value) for value in values])
+    format, blank = _format(count)
+    elements = blank.copy()
+    elements[1::2] = values
+    return format.pack(1, 0, BIGINT, count, 1, *elements)
+
+
+def decode(data: bytes) -> list[int | None]:
+    """The values. Raises ValueError for an array of several dimensions, which no statement here makes."""
+    dimensions, has_nulls, _ = _HEAD.unpack_from(data)
+    if dimensions == 0:
+        return []
+    if dimensions > 1:
+        raise ValueError(f"an array of {dimensions} dimensions")
+    if not has_nulls:
+        return [value for _, value in _ELEMENT.iter_unpack(data[_BEGIN:])]
+    values: list[int | None] = []
+    at = _BEGIN
+    while at < len(data):
+        (size,) = _SIZE.unpack_from(data, at)
+        values.append(None if size < 0 else _ELEMENT.unpack_from(data, at)[1])
+        at += _SIZE.size + max(size, 0)
+    return values
