@@ -11,45 +11,50 @@ from struct import Struct
 BIGINT = 20
 BIGINTS = 1016
 # Dimensions, flags (whether there are nulls), type of the elements; then length and lower bound of each dimension.
-_HEAD = Struct(">iii")
-_DIMENSION = Struct(">ii")
-_BEGIN = _HEAD.size + _DIMENSION.size
+_HEAD = Struct(">iiiii")
+_BEGIN = Struct(">ii")
 _SIZE = Struct(">i")
 _ELEMENT = Struct(">iq")
 _WIDTH = 8
-# Elements up to which the format of a whole array is kept, some 50 bytes for each element.
-_KEPT = 512
+# Elements that are written in one go; the formats for so many and fewer are kept, some 40 bytes for each element.
+_BLOCK = 128
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=_BLOCK)
 def _format(count: int) -> tuple[Struct, list[int]]:
-    """An array of so many, and the lengths of its elements with places for them."""
-    return Struct(f">iiiii{'iq' * count}"), [_WIDTH] * (2 * count)
+    """So many elements, and their lengths with places for them."""
+    return Struct(f">{'iq' * count}"), [_WIDTH] * (2 * count)
+
+
+def _elements(values: Collection[int]) -> bytes:
+    format, blank = _format(len(values))
+    elements = blank.copy()
+    elements[1::2] = values
+    return format.pack(*elements)
 
 
 def encode(values: Collection[int]) -> bytes:
     """The array. Raises struct.error for what is no number, or no bigint."""
     count = len(values)
-    if count > _KEPT:
-        head = _HEAD.pack(1, 0, BIGINT) + _DIMENSION.pack(count, 1)
-        return head + b"".join([_ELEMENT.pack(_WIDTH, value) for value in values])
-    format, blank = _format(count)
-    elements = blank.copy()
-    elements[1::2] = values
-    return format.pack(1, 0, BIGINT, count, 1, *elements)
+    head = _HEAD.pack(1, 0, BIGINT, count, 1)
+    if count <= _BLOCK:
+        return head + _elements(values)
+    ordered = list(values)
+    blocks = [_elements(ordered[start : start + _BLOCK]) for start in range(0, count, _BLOCK)]
+    return head + b"".join(blocks)
 
 
 def decode(data: bytes) -> list[int | None]:
     """The values. Raises ValueError for an array of several dimensions, which no statement here makes."""
-    dimensions, has_nulls, _ = _HEAD.unpack_from(data)
+    dimensions, has_nulls = _BEGIN.unpack_from(data)
     if dimensions == 0:
         return []
     if dimensions > 1:
         raise ValueError(f"an array of {dimensions} dimensions")
     if not has_nulls:
-        return [value for _, value in _ELEMENT.iter_unpack(data[_BEGIN:])]
+        return [value for _, value in _ELEMENT.iter_unpack(data[_HEAD.size :])]
     values: list[int | None] = []
-    at = _BEGIN
+    at = _HEAD.size
     while at < len(data):
         (size,) = _SIZE.unpack_from(data, at)
         values.append(None if size < 0 else _ELEMENT.unpack_from(data, at)[1])
