@@ -52,7 +52,11 @@ def decode(data: bytes) -> list[int | None]:
     if dimensions > 1:
         raise ValueError(f"an array of {dimensions} dimensions")
     if not has_nulls:
-        return [value for _, value in _ELEMENT.iter_unpack(data[_HEAD.size :])]
+        elements = data[_HEAD.size :]
+        count = len(elements) // _ELEMENT.size
+        if count <= _BLOCK:
+            return list(_format(count)[0].unpack(elements)[1::2])
+        return [value for _, value in _ELEMENT.iter_unpack(elements)]
     values: list[int | None] = []
     at = _HEAD.size
     while at < len(data):

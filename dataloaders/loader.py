@@ -32,6 +32,9 @@ class Loader(Generic[Key, Value]):
     With `gathers` false it does not wait for more keys: for what an operation asks of one key only.
     """
 
+    # An operation makes ten of them.
+    __slots__ = ("_batch", "_gathers", "_open", "_readings", "_session", "_values")
+
     def __init__(self, session: Session, batch: Batch[Key, Value], *, gathers: bool = True) -> None:
         self._session = session
         self._batch = batch
