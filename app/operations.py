@@ -87,6 +87,7 @@ class Operations:
             payload["extensions"] = {"cost": cost_extension(cost, self._allowed.cost, ctx.spending)}
         seconds = time.monotonic() - started
         self._journal.note(_done(operation, ctx, payload, seconds, statements, request_id))
+        # With errors the data may be null, on which the status depends.
         if encoded is not None and not result.errors:
             payload["data"] = orjson.Fragment(encoded)
         return payload

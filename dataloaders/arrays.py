@@ -9,6 +9,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from struct import Struct
 
+# OIDs of bigint and bigint[], which no version of PostgreSQL changes (pg_type.dat in its source).
 BIGINT = 20
 BIGINTS = 1016
 # Dimensions, flags (whether there are nulls), type of the elements; then length and lower bound of each dimension.

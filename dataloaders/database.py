@@ -65,6 +65,7 @@ _GONE = (
 )
 
 
+# PostgreSQL's own name of bigint[].
 _BIGINTS = ("pg_catalog", "_int8")
 
 
@@ -75,10 +76,10 @@ class _Connection(asyncpg.Connection):
         return ""
 
     async def _introspect_type(self, typename: str, schema: str) -> Any:
-        # set_type_codec takes the codec of an array when it is told that its type has no elements.
+        # set_type_codec refuses arrays; it takes one when it is told that the type has no elements.
         if (schema, typename) == _BIGINTS:
             return introspection.TypeRecord((arrays.BIGINTS, None, b"b"))
-        return await super()._introspect_type(typename, schema)  # type: ignore[misc]  # asyncpg has it, its stubs not
+        return await super()._introspect_type(typename, schema)  # type: ignore[misc]  # not public, so mypy does not see it
 
 
 async def _prepare_connection(connection: asyncpg.Connection) -> None:

@@ -54,7 +54,7 @@ def lazy_info_class(schema: GraphQLSchema) -> InfoClass:
 def _lazy(info_class: Any) -> InfoClass:
     is_plain = info_class.__init__ is strawberry.Info.__init__ and not hasattr(info_class, "__post_init__")
 
-    class LazyInfo(info_class):  # type: ignore[misc]  # known when the schema is
+    class LazyInfo(info_class):  # type: ignore[misc]  # a base that the schema chooses
         def __init__(
             self, run: "Run", block: "Block", field: "Field", definition: StrawberryField, index: int
         ) -> None:

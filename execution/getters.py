@@ -84,8 +84,6 @@ def _batch_of_parents(batch: Callable[..., Any]) -> Getter:
             outcome = batch(list(block.sources))
         except Exception as error:
             outcome = error
-        if type(outcome) is list and len(outcome) == len(block.sources):
-            return outcome
         return _values(run, block, field, outcome)
 
     return get

@@ -47,13 +47,13 @@ async def viewer_is_following(ctx: Context, users: Sequence[VisibleUser]) -> lis
 
 async def is_following_viewer(ctx: Context, users: Sequence[VisibleUser]) -> list[bool]:
     """Whether each account follows the viewer."""
-    ties = await ties_to(ctx, (user.id for user in users))
+    ties = await ties_to(ctx, [user.id for user in users])
     return [user.id in ties and ties[user.id].follows_viewer for user in users]
 
 
 async def viewer_is_blocking(ctx: Context, users: Sequence[VisibleUser]) -> list[bool]:
     """Whether the viewer blocks each account."""
-    ties = await ties_to(ctx, (user.id for user in users))
+    ties = await ties_to(ctx, [user.id for user in users])
     return [user.id in ties and ties[user.id].blocked_by_viewer for user in users]
 
 

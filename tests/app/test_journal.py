@@ -1,16 +1,14 @@
 """What operations did is noted at once and written a moment later, with its own time."""
 
-import io
 import json
+import subprocess
 import sys
 from datetime import datetime
 
 import pytest
-import structlog
 
 from app import journal, metrics
 from app.journal import Done, Journal
-from app.logs import configure_logs
 from tests.conftest import Serve
 from tests.live import holds
 
@@ -85,18 +83,21 @@ async def test_numbers_are_counted_at_once_when_they_are_asked_for(log: Log) -> 
     assert len(log.lines) == 2
 
 
-def test_the_log_keeps_the_time_of_a_line_and_adds_it_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    written = io.StringIO()
-    try:
-        with monkeypatch.context() as patched:
-            patched.setattr(sys, "stderr", written)
-            configure_logs(level="info", json=True)
-            # One of this test's own: a logger keeps what it wrote to first.
-            log = structlog.get_logger()
-            log.info("then", timestamp="2026-11-24T00:00:00Z")
-            log.info("now")
-    finally:
-        configure_logs(level="error", json=False)
-    then, now = map(json.loads, written.getvalue().splitlines())
+# In a process of its own: loggers keep what they were set up with first.
+WRITES = """
+import structlog
+from app.logs import configure_logs
+configure_logs(level="info", json=True)
+log = structlog.get_logger()
+log.info("then", timestamp="2026-11-24T00:00:00Z")
+log.info("now")
+"""
+
+
+def test_the_log_keeps_the_time_of_a_line_and_adds_it_to_others() -> None:
+    written = subprocess.run(
+        [sys.executable, "-c", WRITES], capture_output=True, text=True, check=True
+    ).stderr
+    then, now = map(json.loads, written.splitlines())
     assert then["timestamp"] == "2026-11-24T00:00:00Z"
     assert datetime.fromisoformat(now["timestamp"]).tzinfo is not None

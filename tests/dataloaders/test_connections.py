@@ -13,6 +13,7 @@ from sql import Query
 from tests.live import holds
 
 BACKEND = Query("backend", "tests", "one", "select pg_backend_pid()", None)
+# Ends when it is cancelled.
 SLOW = Query("slow", "tests", "run", "select pg_sleep(3600)", None)
 END = Query("end", "tests", "run", "select pg_terminate_backend($1)", None)
 
@@ -75,10 +76,13 @@ async def test_a_statement_that_was_given_up_is_not_met_by_the_next_operation(db
         async with db.opened() as session, session.turn() as statements:
             await statements.run(SLOW)
 
+    sent: list[Query] = []
+    db.watchers.append(sent.append)
     for _ in range(3):
+        sent.clear()
         sleeping = asyncio.create_task(sleeps())
-        await holds(lambda: db.in_use == 1)
-        await asyncio.sleep(0)
+        await holds(lambda: sent == [SLOW])
+        assert db.in_use == 1
         sleeping.cancel()
         await asyncio.gather(sleeping, return_exceptions=True)
         await one_operation(db)
